@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms and their arrows; Tests/TidyTests reads every import line and fails on an arrow that
+// is not in this table.
+let package = Package(
+    name: "sonde",
+    products: [
+        .library(name: "Reactor", targets: ["Reactor", "Pacing"]),
+        .library(name: "HTTP", targets: ["HTTP", "HTTPCodec"]),
+        .executable(name: "sonde", targets: ["sonde"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibuv", pkgConfig: "libuv-static",
+            providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
+
+        // Pure: standard library only; bytes and time in, actions out.
+        .target(name: "Pacing"),
+        .target(name: "HTTPCodec"),
+        .target(name: "JSONCodec"),
+        .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
+
+        // Adapters: the loop, and HTTP on it.
+        .target(name: "Reactor", dependencies: ["CLibuv", "Pacing"]),
+        .target(
+            name: "HTTP",
+            dependencies: [
+                "Reactor", "HTTPCodec", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
+
+        // Instruments.
+        .target(
+            name: "NetworkPolicy",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .executableTarget(
+            name: "sonde",
+            dependencies: [
+                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .testTarget(name: "PacingTests", dependencies: ["Pacing"]),
+        .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
+        .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "HTTPCodec", "Reactor", "Pacing"]),
+        .testTarget(
+            name: "NetworkPolicyTests",
+            dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
+        .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(name: "TidyTests"),
+    ],
+    swiftLanguageModes: [.v6]
+)
