@@ -1,0 +1,2 @@
+def small(o): return {}
+large = broken = small
