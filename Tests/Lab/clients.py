@@ -25,16 +25,14 @@ class Run:
     flags: tuple = ()
     mode: str = "drop"
     ipv6: bool = False
-    netem: tuple = ()
     deny: bool = False
+    delay_ms: tuple = ()
     # The share of the client's packets that the path loses: a lower bound may be wrong as often.
     loss: float = 0
 
     def __call__(self, options):
-        network = Network(self.ipv6, self.mode)
+        network = Network(self.ipv6, self.mode, self.delay_ms, self.loss)
         try:
-            if self.netem:
-                network.impair(*self.netem)
             with target(options, network), client(options, network, self.flags) as program:
                 return self.measure(options, network, program)
         finally:

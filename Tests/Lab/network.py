@@ -6,16 +6,24 @@ programs run inside), so nothing is left behind on any exit, not even after SIGK
 
 import ctypes
 import os
+import signal
 import subprocess
+import sys
 import time
 
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 PORT = 8080
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NotPermitted(Exception):
     """This machine does not let us do it; the message says what and why."""
+
+
+def die_with_parent():
+    """In a child, before it becomes its program: SIGKILL for it when we die, however we die."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def check(returned, what):
@@ -55,7 +63,7 @@ class Namespace:
             except FileNotFoundError:
                 raise NotPermitted(f"{command[0]} is not installed") from None
         if done.returncode != 0:
-            raise NotPermitted(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
         return done.stdout
 
     def close(self):
@@ -63,47 +71,73 @@ class Namespace:
 
 
 class Network:
-    """A client namespace and a target namespace, joined by a veth pair.
+    """A client namespace and a target namespace, joined by a cable.
 
     The target namespace takes every address of a whole prefix as its own, so thousands of targets
-    need one route and one listening socket.
+    need one route and one listening socket. `delay_ms`: the least and the most, each way.
+    `loss`: the share of the client's packets that never arrive.
     """
 
-    def __init__(self, ipv6=False, mode="drop"):
+    def __init__(self, ipv6=False, mode="drop", delay_ms=None, loss=0):
         self.ipv6 = ipv6
+        self.gate = self.cable = None
         self.client = Namespace()
         self.target = Namespace()
-        if ipv6:
+        try:
+            self.build(mode, delay_ms, loss)
+        except BaseException:
+            self.close()
+            raise
+
+    def build(self, mode, delay_ms, loss):
+        if delay_ms:
+            self.lay_slow_cable(*delay_ms)
+        else:
+            other = f"/proc/{os.getpid()}/fd/{self.target.descriptor}"
+            link = ["ip", "link", "add", "client0", "type", "veth", "peer", "name", "target0"]
+            self.client.run(*link, "netns", other)
+        self.route()
+        self.gate = Gate(self.target, self.ipv6, mode, loss)
+
+    def route(self):
+        if self.ipv6:
             ours, theirs, prefix = "fd00:5::1/64", "fd00:5::2/64", "fd00:6::/64"
             family = ["-6"]
         else:
             ours, theirs, prefix = "10.210.0.1/24", "10.210.0.2/24", "10.211.0.0/16"
             family = []
-        other = f"/proc/{os.getpid()}/fd/{self.target.descriptor}"
-        link = ["ip", "link", "add", "client0", "type", "veth", "peer", "name", "target0"]
-        self.client.run(*link, "netns", other)
-        nodad = ["nodad"] if ipv6 else []
+        nodad = ["nodad"] if self.ipv6 else []
         self.client.run("ip", *family, "addr", "add", ours, "dev", "client0", *nodad)
         self.client.run("ip", "link", "set", "client0", "up")
         self.target.run("ip", *family, "addr", "add", theirs, "dev", "target0", *nodad)
         self.target.run("ip", "link", "set", "target0", "up")
         self.target.run("ip", *family, "route", "add", "local", prefix, "dev", "lo")
-        gateway = theirs.split("/")[0]
-        self.client.run("ip", *family, "route", "add", prefix, "via", gateway, "dev", "client0")
-        self.gate = Gate(self.target, ipv6, mode)
+        via = [] if self.cable else ["via", theirs.split("/")[0]]  # a TUN has no neighbours
+        self.client.run("ip", *family, "route", "add", prefix, *via, "dev", "client0")
+
+    def lay_slow_cable(self, low_ms, high_ms):
+        import delayline  # which needs this module
+
+        ends = [
+            delayline.open_tun(self.client, "client0"), delayline.open_tun(self.target, "target0")]
+        command = [sys.executable, delayline.__file__, *ends, low_ms, high_ms]
+        self.cable = subprocess.Popen(
+            [str(part) for part in command], pass_fds=ends, stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent)
+        for end in ends:
+            os.close(end)
 
     def address(self, index):
         if self.ipv6:
             return f"fd00:6::{index + 1:x}"
         return f"10.211.{(index + 1) // 250}.{(index + 1) % 250 + 1}"
 
-    def impair(self, *netem):
-        """What the client sends passes through netem: `loss 2%`, `delay 50ms`."""
-        qdisc = ["tc", "qdisc", "add", "dev", "client0", "root", "netem", "limit", "100000"]
-        self.client.run(*qdisc, *netem)
-
     def close(self):
-        self.gate.close()
+        if self.gate:
+            self.gate.close()
+        if self.cable:
+            self.cable.kill()
+            self.cable.wait()
         self.client.close()
         self.target.close()
 
@@ -111,13 +145,18 @@ class Network:
 class Gate:
     """Lets a SYN to the targets' port pass only if its destination is in the set `allowed`."""
 
-    def __init__(self, namespace, ipv6=False, mode="drop"):
+    def __init__(self, namespace, ipv6=False, mode="drop", loss=0):
         self.namespace = namespace
         self.context = None
         family, kind = ("ip6", "ipv6_addr") if ipv6 else ("ip", "ipv4_addr")
         verdict = {"drop": "drop", "reject": "reject with tcp reset"}[mode]
+        lossy = f"iifname target0 numgen random mod 10000 < {round(loss * 10000)} drop"
         namespace.run("nft", "-f", "-", stdin=f"""
             table inet gate {{
+                chain path {{
+                    type filter hook prerouting priority -300; policy accept;
+                    {lossy if loss else ""}
+                }}
                 set allowed {{ type {kind}; }}
                 chain input {{
                     type filter hook input priority 0; policy accept;
@@ -168,4 +207,7 @@ class Gate:
 
 def try_it():
     """Raises NotPermitted where the lab cannot work."""
-    Network().close()
+    try:
+        Network().close()
+    except (OSError, RuntimeError) as error:
+        raise NotPermitted(str(error)) from None

@@ -1,23 +1,15 @@
 """Programs under test: started, asked over HTTP, looked at through /proc, and ended."""
 
 import contextlib
-import ctypes
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent():
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
+from network import die_with_parent
 
 class Failure(Exception):
     """The program under test did not do what it must; the message says what."""
@@ -45,7 +37,6 @@ class Program:
 
     def __enter__(self):
         with self.place:
-            # SIGKILL for it if this process dies, however it dies.
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                 preexec_fn=die_with_parent)
