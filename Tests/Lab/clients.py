@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import judge
 from network import PORT, Network
-from program import Program
+from program import Program, free_port
 
 CLIENT_PORT = 9001
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -127,9 +127,9 @@ def idle(options):
 
 
 def client(options, network, flags=()):
-    place = network.client if network else None
-    command = [*options.sonde, "netpol", "client", "--listen", f"127.0.0.1:{CLIENT_PORT}"]
-    return Program(command + list(flags) + options.client_flags, CLIENT_PORT, place)
+    place, port = (network.client, CLIENT_PORT) if network else (None, free_port())
+    command = [*options.sonde, "netpol", "client", "--listen", f"127.0.0.1:{port}"]
+    return Program(command + list(flags) + options.client_flags, port, place)
 
 
 def target(options, network):

@@ -55,6 +55,7 @@ def main():
     # So that every `with` and `finally` is left in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nft and ip are, if not root's PATH is ours
     options = arguments()
     names = chosen(options)
     judge_the_judge()
