@@ -48,10 +48,12 @@ class Run:
         order = list(range(self.targets))
         random.Random(options.seed).shuffle(order)
         change = network.gate.shut if self.deny else network.gate.open
-        changes, descriptors = {}, 0
+        changes, descriptors, late = {}, 0, 0
         start = time.monotonic()
         for count, index in enumerate(order):
-            time.sleep(max(0, start + count / self.per_second - time.monotonic()))
+            due = start + count / self.per_second
+            time.sleep(max(0, due - time.monotonic()))
+            late = max(late, time.monotonic() - due)
             before, after = change([addresses[index]])
             changes[addresses[index]] = judge.Change(
                 PORT, index, policy_name(index), before, after)
@@ -68,6 +70,8 @@ class Run:
                     f"{comparison.percentile(share):.1f}" for share in (0.5, 0.9, 0.99, 1)) + " ms",
                 "largest uncertainty": f"{max(comparison.uncertainties, default=0):.1f} ms",
                 "SYNs turned away": f"{network.gate.blocked():,}",
+                # Not an error; but where this is large, the machine had no time for anybody.
+                "changes late by up to": f"{late * 1000:.1f} ms",
                 **readable(figures),
             },
             "bars": judge.bars(comparison, self.p99_ms, broken),

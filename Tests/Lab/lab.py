@@ -6,6 +6,7 @@ Exit codes: 0 all bars hold, 1 a bar was missed, 64 usage, 77 nothing could be r
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -65,11 +66,17 @@ def main():
     missed = [f"{name} ({what})" for name, found in outcome.items() for what in found["missed"]]
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(outcome, file, indent=1, default=vars)
+            json.dump(outcome, file, indent=1, default=plain)
     bars = sum(len(found["bars"]) for found in outcome.values())
     print(f"lab: {len(outcome)} scenarios, {bars} bars, {len(missed)} missed, "
           f"{time.monotonic() - start:.0f} s" + "".join(f"\n  missed: {what}" for what in missed))
     sys.exit(1 if missed else 0)
+
+
+def plain(bar):
+    """For JSON, which has no word for endless."""
+    value = bar.value if math.isfinite(bar.value) else None
+    return {**vars(bar), "value": value, "holds": bar.holds}
 
 
 def arguments():
@@ -165,4 +172,7 @@ def run(name, options):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -92,8 +92,8 @@ class Program:
     def ask(self, method, path, body=None):
         """One request on a connection of its own: (status, body)."""
         connection = http.client.HTTPConnection(self.address, self.port)
-        connection.sock = self.connect()
         try:
+            connection.sock = self.connect()
             connection.request(method, path, body)
             answer = connection.getresponse()
             return answer.status, answer.read()
