@@ -1,4 +1,13 @@
 extension JSONWriter {
+    /// Appends the shortest decimal that reads back as `value` to any buffer; `null` when it is not
+    /// finite. For text formats that write their numbers as JSON does.
+    public static func append(_ value: Double, to bytes: inout [UInt8]) {
+        var json = JSONWriter()
+        swap(&json.bytes, &bytes)
+        json.double(value)
+        swap(&json.bytes, &bytes)
+    }
+
     mutating func appendDecimal(isNegative: Bool, magnitude: UInt64) {
         if isNegative { bytes.append(UInt8(ascii: "-")) }
         if magnitude < 10 {
