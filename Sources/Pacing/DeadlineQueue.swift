@@ -142,3 +142,6 @@ public struct DeadlineQueue<Payload> {
         return payload
     }
 }
+
+extension DeadlineQueue: Sendable where Payload: Sendable {}
+extension DeadlineQueue.Entry: Sendable where Payload: Sendable {}
