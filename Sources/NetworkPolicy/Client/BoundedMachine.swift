@@ -8,41 +8,41 @@ import Pacing
 ///               failure of an answering one)          evenly over one interval
 ///     open      turn of a target (100 ms)    open     launch
 ///     any       200                          any      answered; the target leaves the ring, its
-///                                                     other flights stay as witnesses for a while
-///     any       failure, timeout             any      failed, movedToFailedQueue at the third in a row
+///                                                     other flights stay as witnesses
+///     any       failure, timeout             any      failed; the third in a row: movedToFailedQueue
 ///     any       witnesses have spoken        any      cancel what is left; finished after the last
 ///
 /// A turn comes due one effective interval after the target's last one:
 ///
-///     effective interval = max(interval, pending / max-rate, pending × mean flight / max-in-flight)
+///     effective interval = max(interval, pending / maxRate, pending × mean flight / maxInFlight)
 ///
 /// A firewall that drops SYNs leaves probes hanging until their timeout. When slots run short, the
 /// oldest probe of the same target (else of all) that is older than `minFlight` makes room. That
 /// alone would never find a target whose round trip is longer than `minFlight`, so every sixteenth
 /// probe of a target is patient: it keeps its slot until its timeout.
-public struct BoundedMachine: ProbePacing, Sendable {
-    public struct Configuration: Sendable {
-        public var interval = Duration.milliseconds(100)
-        public var idleInterval = Duration.seconds(1)
+struct BoundedMachine: ProbePacing, Sendable {
+    struct Configuration: Sendable {
+        var interval = Duration.milliseconds(100)
+        var idleInterval = Duration.seconds(1)
         /// Whether to idle until the first sign of a policy.
-        public var usesGate = true
+        var usesGate = true
         /// While the gate is closed, probe only the first address of each of the first so many
         /// distinct policies; 0 for all targets.
-        public var sentinels = 0
+        var sentinels = 0
         /// Probes per second, at most.
-        public var maxRate = 10_000
-        public var maxInFlight = 10_000
+        var maxRate = 10_000
+        var maxInFlight = 10_000
         /// How long a probe keeps its slot even when slots run short.
-        public var minFlight = Duration.milliseconds(250)
+        var minFlight = Duration.milliseconds(250)
         /// The longest a whole probe may take.
-        public var timeout = Duration.milliseconds(1500)
+        var timeout = Duration.milliseconds(1500)
         /// Failures in a row until a target counts as failed (deny: as closed).
-        public var attempts = 3
-        public var expectation = PolicyExpectation.allow
+        var attempts = 3
+        var expectation = PolicyExpectation.allow
         /// Of the order of first probes.
-        public var seed: UInt64 = 1
+        var seed: UInt64 = 1
 
-        public init() {}
+        init() {}
     }
 
     private static let patientShare: UInt32 = 16
@@ -52,7 +52,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
     /// again (RFC 6298 §2), and an answer to that one does not tell what became of the first.
     private static let witnessTime = Duration.milliseconds(900)
 
-    public private(set) var ledger: ProbeLedger
+    private(set) var ledger: ProbeLedger
     private let configuration: Configuration
     private var flights: FlightTable
     private var ring: ProbeRing
@@ -62,7 +62,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
     private var gated: [Int]
     /// The few that are probed while the gate is closed; empty for all.
     private var sentinels: [Int] = []
-    public private(set) var isGateOpen: Bool
+    private(set) var isGateOpen: Bool
     /// The earliest moment of the next launch that the rate allows.
     private var rateGate = Instant(nanoseconds: 0)
     /// Fewer slots than configured for a while after this machine ran out of something.
@@ -71,7 +71,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
     private var hasFinished = false
 
     /// - Parameter policies: for each target, a number that stands for its policy.
-    public init(policies: [Int], configuration: Configuration) {
+    init(policies: [Int], configuration: Configuration) {
         self.configuration = configuration
         ledger = ProbeLedger(
             targets: policies.count, expectation: configuration.expectation,
@@ -89,9 +89,9 @@ public struct BoundedMachine: ProbePacing, Sendable {
         }
     }
 
-    public var inFlight: Int { flights.count }
+    var inFlight: Int { flights.count }
 
-    public var effectiveInterval: Duration {
+    var effectiveInterval: Duration {
         let base = isGateOpen ? configuration.interval : configuration.idleInterval
         let turns = Double(ring.count)
         let byRate = turns / Double(max(configuration.maxRate, 1)) * 1e9
@@ -103,7 +103,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         return max(base, .nanoseconds(Int64(min(max(byRate, bySlots), 9e18))))
     }
 
-    public var nextDeadline: Instant? {
+    var nextDeadline: Instant? {
         var next = witnesses.nextDeadline
         func consider(_ moment: Instant?) {
             guard let moment else { return }
@@ -120,7 +120,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         return next
     }
 
-    public mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
         if sentinels.isEmpty {
             fillRing(now: now)
         } else {
@@ -132,12 +132,12 @@ public struct BoundedMachine: ProbePacing, Sendable {
         tick(now: now, &actions)
     }
 
-    public mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
+    mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
         guard let flight = flights[number] else { return }
         flights.setConnected(number, retransmitted: retransmitted, after: now - flight.start)
     }
 
-    public mutating func answered(
+    mutating func answered(
         _ number: Int, status: Int, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard let flight = flights[number] else { return }
@@ -153,7 +153,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         if configuration.expectation == .allow { openGate(now: now, &actions) }
     }
 
-    public mutating func failed(
+    mutating func failed(
         _ number: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard let flight = flights[number] else { return }
@@ -169,7 +169,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         if ledger.isSuspect(target) { openGate(now: now, &actions) }
     }
 
-    public mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
         if now >= slotsRecover {
             slots = max(configuration.maxInFlight, 1)
             slotsRecover = Instant(nanoseconds: .max)
@@ -187,7 +187,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         launchDue(now: now, &actions)
     }
 
-    public mutating func stop(_ actions: inout [ProbeAction]) {
+    mutating func stop(_ actions: inout [ProbeAction]) {
         while let number = flights.oldest {
             flights.close(number)
             actions.append(.cancel(flight: number))
@@ -199,8 +199,8 @@ public struct BoundedMachine: ProbePacing, Sendable {
 
     // MARK: - Launching
 
-    /// How old a probe must be before a fresh one may take its slot: never so young that it could be
-    /// a slow answer, as far as the answers seen so far tell.
+    /// How old a probe must be before a fresh one may take its slot: never so young that it could
+    /// be a slow answer, as far as the answers seen so far tell.
     private var replaceAge: Duration {
         min(max(configuration.minFlight, ledger.longestRoundTrip * 4), configuration.timeout)
     }
