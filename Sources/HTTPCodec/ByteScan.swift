@@ -6,6 +6,11 @@
 enum ByteScan {
     typealias Vector = SIMD16<UInt8>
 
+    /// Operators between two vectors compile to one instruction; those with a scalar on one side
+    /// are generic and loop over the lanes.
+    @inline(__always)
+    private static func all(_ byte: UInt8) -> Vector { Vector(repeating: byte) }
+
     /// The index of the first lane that is set in `mask`, or 16.
     @inline(__always)
     static func firstLane(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
@@ -22,9 +27,9 @@ enum ByteScan {
         while end &- index >= 16 {
             let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
             // Letters, digits, "-" and "_" by vector; the rarer marks one at a time below.
-            let letters = ((bytes | 0x20) &- 0x61) .< 26
-            let digits = (bytes &- 0x30) .< 10
-            let known = letters .| digits .| (bytes .== 0x2D) .| (bytes .== 0x5F)
+            let letters = ((bytes | all(0x20)) &- all(0x61)) .< all(26)
+            let digits = (bytes &- all(0x30)) .< all(10)
+            let known = letters .| digits .| (bytes .== all(0x2D)) .| (bytes .== all(0x5F))
             let lane = firstLane(.!known)
             index &+= lane
             if lane == 16 { continue }
@@ -45,7 +50,7 @@ enum ByteScan {
         while end &- index >= 16 {
             let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
             // One subtraction folds both ends of 0x21...0x7E into a single comparison.
-            let stop = ((bytes &- 0x21) .> 0x5D) .| (bytes .== 0x23)
+            let stop = ((bytes &- all(0x21)) .> all(0x5D)) .| (bytes .== all(0x23))
             let lane = firstLane(stop)
             index &+= lane
             if lane != 16 { return index }
@@ -65,7 +70,7 @@ enum ByteScan {
         var index = start
         while end &- index >= 16 {
             let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
-            let stop = (bytes .< 0x20) .| (bytes .== 0x7F)
+            let stop = (bytes .< all(0x20)) .| (bytes .== all(0x7F))
             let lane = firstLane(stop)
             index &+= lane
             if lane == 16 { continue }

@@ -18,9 +18,10 @@ public struct HeadWriter: Sendable {
     /// "HTTP/1.1 200 OK" with the phrase of RFC 9110 §15; empty for statuses not listed there.
     public mutating func startResponse(status: Int) {
         if status == 200 { return append("HTTP/1.1 200 OK\r\n") }
-        append("HTTP/1.1 ")
         // Three digits whatever is asked for: the status line has no room for more.
-        append(decimal: Int64(min(max(status, 100), 999)))
+        let status = min(max(status, 100), 999)
+        append("HTTP/1.1 ")
+        append(decimal: Int64(status))
         append(" ")
         append(StatusPhrase.of(status))
         append("\r\n")
@@ -52,7 +53,7 @@ public struct HeadWriter: Sendable {
 
     /// As above with a value in bytes.
     public mutating func field(
-        _ name: StaticString, _ value: UnsafeRawBufferPointer
+        literal name: StaticString, _ value: UnsafeRawBufferPointer
     ) throws(HTTPCodecError) {
         guard Self.isValue(value) else { throw refused(.invalidFieldValue) }
         append(name)
@@ -62,14 +63,14 @@ public struct HeadWriter: Sendable {
     }
 
     /// A field line that is part of the program's text and therefore trusted.
-    public mutating func field(_ name: StaticString, _ value: StaticString) {
+    public mutating func field(literal name: StaticString, _ value: StaticString) {
         append(name)
         append(": ")
         append(value)
         append("\r\n")
     }
 
-    public mutating func field(_ name: StaticString, _ value: Int64) {
+    public mutating func field(literal name: StaticString, _ value: Int64) {
         append(name)
         append(": ")
         append(decimal: value)

@@ -28,6 +28,12 @@ public struct ResponsePlan: Equatable, Sendable {
     public var connection: ConnectionField
     /// False for HEAD, 204 and 304: content handed in is to be dropped.
     public var sendsContent: Bool
+
+    public init(framing: Framing, connection: ConnectionField, sendsContent: Bool) {
+        self.framing = framing
+        self.connection = connection
+        self.sendsContent = sendsContent
+    }
 }
 
 /// What becomes of the connection after a response.
