@@ -1,0 +1,192 @@
+import CLibuv
+import Pacing
+
+/// A single-threaded event loop on libuv.
+///
+/// A loop and everything opened on it belong to the thread that runs it; the only door from other
+/// threads is ``Wakeup``. There is no global and no default loop.
+///
+///     let loop = try EventLoop()
+///     let listener = try TCPListener(loop: loop, address: address) { connection in … }
+///     loop.run()          // until stop(), or until nothing is open any more
+///     try loop.close()    // throws when a handle was left open
+///
+/// To run inside another loop, poll ``backendDescriptor`` for readability for at most
+/// ``backendTimeout`` and then call ``runOnce(wait:)`` with `wait: false`.
+public final class EventLoop {
+    let raw: UnsafeMutablePointer<uv_loop_t>
+
+    /// One buffer for all reads of this loop: libuv asks for it right before each read and hands
+    /// it back right after, so two connections never hold it at once.
+    let readBuffer: UnsafeMutableRawBufferPointer
+
+    /// Listeners that stopped accepting because descriptors ran out.
+    var starvedListeners: [ObjectIdentifier: TCPListener] = [:]
+
+    private var queue: [() -> Void] = []
+    private var idle: UnsafeMutablePointer<uv_idle_t>?
+    private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
+    private var isClosed = false
+
+    /// - Throws: ``UVError`` when the kernel refuses an epoll or event descriptor.
+    public init() throws(UVError) {
+        sonde_ignore_sigpipe()
+        raw = .allocate(capacity: 1)
+        let code = uv_loop_init(raw)
+        if code < 0 {
+            raw.deallocate()
+            throw UVError(operation: "create event loop", code: code)
+        }
+        readBuffer = .allocate(byteCount: 65536, alignment: 16)
+    }
+
+    deinit {
+        // Every open handle keeps its loop alive, so only the loop's own are left to give back.
+        if !isClosed { try? close() }
+        readBuffer.deallocate()
+        raw.deallocate()
+    }
+
+    /// The monotonic clock, read afresh at every call (about 20 ns).
+    public var now: Instant { Instant(nanoseconds: uv_hrtime()) }
+
+    /// Runs until ``stop()``, or until nothing is open any more.
+    public func run() {
+        uv_run(raw, UV_RUN_DEFAULT)
+    }
+
+    /// Runs one turn: what is due and what the kernel reports.
+    ///
+    /// - Parameter wait: whether to block until there is something to do.
+    /// - Returns: whether anything is still open.
+    @discardableResult
+    public func runOnce(wait: Bool = true) -> Bool {
+        uv_run(raw, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0
+    }
+
+    /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
+    /// a ``Wakeup``.
+    public func stop() {
+        uv_stop(raw)
+    }
+
+    /// The descriptor that becomes readable when this loop has something to do.
+    public var backendDescriptor: Int32 { uv_backend_fd(raw) }
+
+    /// How long a surrounding loop may wait before it must call ``runOnce(wait:)``; nil when only
+    /// the descriptor decides.
+    public var backendTimeout: Duration? {
+        uv_update_time(raw)
+        let milliseconds = uv_backend_timeout(raw)
+        return milliseconds < 0 ? nil : .milliseconds(Int64(milliseconds))
+    }
+
+    /// Runs `work` in the next turn, never before this call has returned.
+    public func enqueue(_ work: @escaping () -> Void) {
+        precondition(!isClosed, "work enqueued on a closed loop")
+        queue.append(work)
+        if queue.count == 1 { startIdle() }
+    }
+
+    /// Gives the loop back.
+    ///
+    /// - Throws: ``UVError`` (busy) when a handle was left open; the loop then stays usable, so that
+    ///   the handle can be closed and the call repeated.
+    public func close() throws(UVError) {
+        guard !isClosed else { return }
+        uv_run(raw, UV_RUN_NOWAIT)  // work that is still enqueued
+        closeOwnHandles()
+        // Handles that were closed but whose close callbacks have not run yet are not leaks.
+        while uv_run(raw, UV_RUN_NOWAIT) != 0, openHandles.isEmpty {}
+        let code = uv_loop_close(raw)
+        if code < 0 { throw UVError(operation: "close event loop", code: code) }
+        isClosed = true
+    }
+
+    /// How many handles callers have open, by kind; for tests and diagnostics.
+    public var openHandles: [String: Int] {
+        var kinds: [String: Int] = [:]
+        withUnsafeMutablePointer(to: &kinds) { kinds in
+            uv_walk(
+                raw,
+                { handle, kinds in
+                    guard let handle, let kinds, uv_is_closing(handle) == 0 else { return }
+                    let name = uv_handle_type_name(uv_handle_get_type(handle))
+                    kinds.assumingMemoryBound(to: [String: Int].self)
+                        .pointee[name.map { String(cString: $0) } ?? "unknown", default: 0] += 1
+                }, kinds)
+        }
+        return kinds
+    }
+
+    // MARK: - For the handles of this loop
+
+    /// Starts the deadline of a connect; connects of one duration share one timer.
+    func startConnectDeadline(
+        _ timeout: Duration, for connection: TCPConnection
+    ) -> (DeadlineClass<TCPConnection>, DeadlineToken) {
+        if let known = connectDeadlines.first(where: { $0.timeout == timeout }) {
+            return (known, known.start(connection))
+        }
+        let new = DeadlineClass<TCPConnection>(loop: self, timeout: timeout, ownedByLoop: true) {
+            $0.connectDeadlinePassed()
+        }
+        connectDeadlines.append(new)
+        return (new, new.start(connection))
+    }
+
+    /// A descriptor was given back: listeners that ran out may go on.
+    func descriptorFreed() {
+        if starvedListeners.isEmpty { return }
+        let starved = starvedListeners
+        starvedListeners.removeAll()
+        for listener in starved.values { listener.retryAccepting() }
+    }
+
+    // MARK: - Own handles
+
+    private func startIdle() {
+        let handle: UnsafeMutablePointer<uv_idle_t>
+        if let idle {
+            handle = idle
+        } else {
+            handle = .allocate(capacity: 1)
+            uv_idle_init(raw, handle)
+            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+            idle = handle
+        }
+        uv_idle_start(handle) { handle in
+            guard let data = handle?.pointee.data else { return }
+            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.runQueue() }
+        }
+    }
+
+    private func runQueue() {
+        let batch = queue
+        queue.removeAll(keepingCapacity: batch.count <= 64)
+        if let idle { uv_idle_stop(idle) }
+        for work in batch { work() }
+    }
+
+    private func closeOwnHandles() {
+        for deadlines in connectDeadlines where deadlines.isEmpty { deadlines.close() }
+        connectDeadlines.removeAll { $0.isEmpty }
+        if let idle, queue.isEmpty {
+            self.idle = nil
+            closeHandle(idle) { $0?.deallocate() }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension EventLoop: Sendable {}
+
+/// `uv_close` for any kind of handle: libuv's kinds all begin with the fields of `uv_handle_t`.
+func closeHandle<Handle>(
+    _ handle: UnsafeMutablePointer<Handle>,
+    _ onClose: @convention(c) @escaping (UnsafeMutablePointer<uv_handle_t>?) -> Void
+) {
+    handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
+        if uv_is_closing($0) == 0 { uv_close($0, onClose) }
+    }
+}

@@ -1,0 +1,87 @@
+import CLibuv
+
+/// Turns names into addresses on libuv's worker threads, without blocking the loop.
+public enum Resolver {
+    /// A look-up under way.
+    public final class Query {
+        fileprivate let request: UnsafeMutablePointer<uv_getaddrinfo_t>
+        fileprivate let port: UInt16
+        fileprivate var completion: ((Result<[SocketAddress], UVError>) -> Void)?
+
+        fileprivate init(
+            port: UInt16, completion: @escaping (Result<[SocketAddress], UVError>) -> Void
+        ) {
+            request = .allocate(capacity: 1)
+            self.port = port
+            self.completion = completion
+        }
+
+        deinit { request.deallocate() }
+
+        /// Withdraws interest: the completion is dropped. The worker may still be looking.
+        public func cancel() { completion = nil }
+
+        fileprivate func finish(_ result: Result<[SocketAddress], UVError>) {
+            let completion = self.completion
+            self.completion = nil
+            completion?(result)
+        }
+    }
+
+    /// Looks `host` up, in the order the system prefers (RFC 6724).
+    ///
+    /// An address literal is answered without a look-up, in the next turn of the loop.
+    ///
+    /// - Parameter completion: gets at least one address, or the reason why there is none; called
+    ///   once, never before this call has returned.
+    @discardableResult
+    public static func resolve(
+        _ host: String, port: UInt16, loop: EventLoop,
+        completion: @escaping (Result<[SocketAddress], UVError>) -> Void
+    ) -> Query {
+        let query = Query(port: port, completion: completion)
+        if let literal = IPAddress(host) {
+            loop.enqueue { query.finish(.success([SocketAddress(literal, port: port)])) }
+            return query
+        }
+        var hints = addrinfo()
+        hints.ai_family = AF_UNSPEC
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        // The request owns a reference until its callback: the worker fills in its memory.
+        query.request.pointee.data = Unmanaged.passRetained(query).toOpaque()
+        let code = uv_getaddrinfo(
+            loop.raw, query.request, Resolver.answered, host, nil, &hints)
+        if code < 0 {
+            Unmanaged.passUnretained(query).release()
+            let error = UVError(operation: "resolve \(host)", code: code)
+            loop.enqueue { query.finish(.failure(error)) }
+        }
+        return query
+    }
+
+    private static let answered: uv_getaddrinfo_cb = { request, status, list in
+        guard let request, let data = request.pointee.data else { return }
+        defer { uv_freeaddrinfo(list) }
+        let query = Unmanaged<Query>.fromOpaque(data).takeRetainedValue()
+        var addresses: [SocketAddress] = []
+        var next = list
+        while let entry = next {
+            if let socketAddress = entry.pointee.ai_addr,
+                let address = SocketAddress(UnsafePointer(socketAddress))
+            {
+                let wanted = SocketAddress(address.ipAddress, port: query.port)
+                if !addresses.contains(wanted) { addresses.append(wanted) }
+            }
+            next = entry.pointee.ai_next
+        }
+        if status >= 0, !addresses.isEmpty {
+            query.finish(.success(addresses))
+        } else {
+            let code = status < 0 ? status : UV_EAI_NONAME.rawValue
+            query.finish(.failure(UVError(operation: "resolve name", code: code)))
+        }
+    }
+}
+
+@available(*, unavailable)
+extension Resolver.Query: Sendable {}

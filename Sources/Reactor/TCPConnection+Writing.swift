@@ -1,0 +1,134 @@
+import CLibuv
+
+extension TCPConnection {
+    /// What became of bytes given to ``write(_:)``.
+    public enum WriteOutcome: Sendable {
+        /// Sent, or queued below the high-water mark: go on.
+        case flowing
+        /// Queued, and the queue is past the high-water mark: wait for ``onWritable``.
+        case backpressured
+        /// Dropped: the connection is not open.
+        case closed
+    }
+
+    /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
+    ///
+    /// A failure is reported through ``onEnd``, like the one that reading would meet.
+    @discardableResult
+    public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
+        guard state == .open, !closesWhenWritten else { return .closed }
+        guard let base = bytes.baseAddress, !bytes.isEmpty else { return outcome }
+        var sent = 0
+        if queuedBytes == 0 {
+            // libuv does not write to the buffer; its type has no const.
+            var buffer = uv_buf_t(
+                base: UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: CChar.self)),
+                len: bytes.count)
+            let count = stream { uv_try_write($0, &buffer, 1) }
+            if count >= 0 {
+                sent = Int(count)
+            } else if count != UV_EAGAIN.rawValue {
+                reportWriteFailure(count)
+                return .closed
+            }
+        }
+        if sent < bytes.count { enqueueWrite(UnsafeRawBufferPointer(rebasing: bytes[sent...])) }
+        return outcome
+    }
+
+    /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
+    @discardableResult
+    public func write(_ bytes: [UInt8]) -> WriteOutcome {
+        bytes.withUnsafeBytes { write($0) }
+    }
+
+    /// Sends a FIN after what is queued (half-close): the peer reads the end, and may go on sending.
+    public func endWriting() {
+        guard state == .open else { return }
+        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+        let code = stream { stream in
+            uv_shutdown(request, stream) { request, _ in request?.deallocate() }
+        }
+        // Not connected any more: there is nothing left to end.
+        if code < 0 { request.deallocate() }
+    }
+
+    /// Closes once everything queued has been sent. Later writes are dropped.
+    public func closeAfterWriting() {
+        guard state == .open else { return }
+        if queuedBytes == 0 {
+            close()
+        } else {
+            closesWhenWritten = true
+        }
+    }
+
+    private var outcome: WriteOutcome {
+        guard queuedBytes > TCPConnection.highWaterBytes else { return .flowing }
+        owesWritable = true
+        return .backpressured
+    }
+
+    private func enqueueWrite(_ bytes: UnsafeRawBufferPointer) {
+        let request = QueuedWrite(bytes)
+        var buffer = uv_buf_t(
+            base: request.memory.baseAddress?.assumingMemoryBound(to: CChar.self),
+            len: bytes.count)
+        request.request.pointee.data = Unmanaged.passRetained(request).toOpaque()
+        let code = stream { stream in
+            uv_write(request.request, stream, &buffer, 1) { request, status in
+                guard let request, let data = request.pointee.data else { return }
+                let written = Unmanaged<QueuedWrite>.fromOpaque(data).takeRetainedValue()
+                guard let owner = request.pointee.handle.pointee.data else { return }
+                Unmanaged<TCPConnection>.fromOpaque(owner)._withUnsafeGuaranteedRef {
+                    $0.wrote(written.memory.count, status: status)
+                }
+            }
+        }
+        if code < 0 {
+            Unmanaged.passUnretained(request).release()
+            reportWriteFailure(code)
+        } else {
+            queuedBytes += bytes.count
+        }
+    }
+
+    private func wrote(_ count: Int, status: Int32) {
+        queuedBytes -= count
+        guard state == .open else { return }
+        if status < 0 {
+            reportWriteFailure(status)
+            return
+        }
+        if queuedBytes == 0, closesWhenWritten {
+            close()
+        } else if owesWritable, queuedBytes <= TCPConnection.highWaterBytes / 2 {
+            owesWritable = false
+            onWritable?(self)
+        }
+    }
+
+    private func reportWriteFailure(_ code: Int32) {
+        // In the next turn: the caller is still inside its write.
+        loop.enqueue { [self] in
+            if closesWhenWritten { close() } else { ended(code: code) }
+        }
+    }
+}
+
+/// The bytes of one `uv_write`, and its request, until libuv is done with both.
+private final class QueuedWrite {
+    let request: UnsafeMutablePointer<uv_write_t>
+    let memory: UnsafeMutableRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+        request = .allocate(capacity: 1)
+        memory = .allocate(byteCount: bytes.count, alignment: 1)
+        memory.copyMemory(from: bytes)
+    }
+
+    deinit {
+        request.deallocate()
+        memory.deallocate()
+    }
+}

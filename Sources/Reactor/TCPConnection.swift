@@ -1,0 +1,296 @@
+import CLibuv
+import Pacing
+
+/// A TCP connection, accepted or made by ``connect(to:from:deadline:completion:)``.
+///
+///     state       event                     next state   callback
+///     idle        connect                   connecting   –
+///     idle        adopt (accepted)          open         –
+///     connecting  established               open         completion(success)
+///     connecting  refused, deadline, …      closing      completion(failure)
+///     connecting  close                     closing      – (the completion is dropped)
+///     open        peer's FIN, reset         open         onEnd, once
+///     open        close, abort              closing      –
+///     closing     libuv is done with it     idle         onClose
+///
+/// Back in `idle` the object may connect again: a probe that runs all day reuses its memory.
+/// Callbacks get the connection as their first argument, so that one closure can serve thousands of
+/// connections without capturing any of them (``context`` and ``tag`` tell whose it is). All but
+/// ``onClose`` are dropped by ``close()``; nothing is called from inside the call that causes it.
+public final class TCPConnection {
+    enum State: UInt8 { case idle, connecting, open, closing }
+
+    public let loop: EventLoop
+    let handle: UnsafeMutablePointer<uv_tcp_t>
+    private var connectRequest: UnsafeMutablePointer<uv_connect_t>?
+    private var connectDeadline: (DeadlineClass<TCPConnection>, DeadlineToken)?
+    private var completion: ((TCPConnection, Result<Void, UVError>) -> Void)?
+
+    private(set) var state = State.idle
+    private var isReading = false
+    private var hasEnded = false
+    /// Whether ``write(_:)`` said `backpressured` and ``onWritable`` is owed.
+    var owesWritable = false
+    var closesWhenWritten = false
+
+    /// Bytes accepted by ``write(_:)`` that the kernel has not taken yet.
+    public internal(set) var queuedBytes = 0
+
+    /// ``write(_:)`` answers `backpressured` while more than this many bytes are queued;
+    /// ``onWritable`` follows at half of it.
+    public static let highWaterBytes = 256 * 1024
+
+    /// The other end; known from the start of a connect, nil while idle.
+    public private(set) var peerAddress: SocketAddress?
+
+    /// For whoever uses the connection: the object behind it. Dropped by ``close()``.
+    public var context: AnyObject?
+    /// For whoever uses the connection: a number to find its state by.
+    public var tag = 0
+
+    /// Gets bytes as they arrive, borrowed for the length of the call. Reading starts paused.
+    public var onRead: ((TCPConnection, UnsafeRawBufferPointer) -> Void)?
+    /// The peer sends no more: nil for its FIN, else the reason. Called once; without it the
+    /// connection closes itself.
+    public var onEnd: ((TCPConnection, UVError?) -> Void)?
+    /// Writing may go on after ``write(_:)`` answered `backpressured`.
+    public var onWritable: ((TCPConnection) -> Void)?
+    /// The connection is idle again: descriptor and memory are free.
+    public var onClose: ((TCPConnection) -> Void)?
+
+    public init(loop: EventLoop) {
+        self.loop = loop
+        handle = .allocate(capacity: 1)
+    }
+
+    deinit {
+        handle.deallocate()
+        connectRequest?.deallocate()
+    }
+
+    /// Whether the connection is established and was not closed by this side.
+    public var isOpen: Bool { state == .open }
+    /// Whether it may ``connect(to:from:deadline:completion:)``.
+    public var isIdle: Bool { state == .idle }
+
+    /// The own end of an established connection.
+    public var localAddress: SocketAddress? {
+        guard state == .open else { return nil }
+        return SocketAddress.read { storage in
+            var length = Int32(MemoryLayout<sockaddr_storage>.size)
+            return storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                uv_tcp_getsockname(handle, $0, &length)
+            }
+        }
+    }
+
+    /// Connects. The connection must be idle.
+    ///
+    /// - Parameters:
+    ///   - source: the own address; with port 0 the kernel picks the port when it connects, so that
+    ///     every source address offers all ports for each target.
+    ///   - deadline: how long to try; the kernel's own limit is about two minutes.
+    ///   - completion: called once, never before this call has returned, unless ``close()`` comes
+    ///     first. After a failure the connection closes itself.
+    public func connect(
+        to target: SocketAddress, from source: SocketAddress? = nil, deadline: Duration? = nil,
+        completion: @escaping (TCPConnection, Result<Void, UVError>) -> Void
+    ) {
+        precondition(state == .idle, "connect needs an idle connection")
+        self.completion = completion
+        peerAddress = target
+        begin(.connecting)
+        do throws(UVError) {
+            try openSocket(from: source)
+            let request = connectRequest ?? .allocate(capacity: 1)
+            connectRequest = request
+            let code = target.withSockaddr {
+                uv_tcp_connect(request, handle, $0) { request, status in
+                    guard let data = request?.pointee.handle.pointee.data else { return }
+                    Unmanaged<TCPConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                        $0.connected(status)
+                    }
+                }
+            }
+            try UVError.check(code, "connect", target)
+            if let deadline {
+                connectDeadline = loop.startConnectDeadline(deadline, for: self)
+            }
+        } catch {
+            // Known at once, told later: no completion runs inside the call that asks for it.
+            loop.enqueue { [self] in
+                if state == .connecting { fail(error) }
+            }
+        }
+    }
+
+    /// Reads until ``pauseReading()``; bytes go to ``onRead``.
+    public func resumeReading() {
+        guard state == .open, !isReading, !hasEnded else { return }
+        isReading = true
+        stream {
+            uv_read_start(
+                $0,
+                { handle, _, buffer in
+                    guard let data = handle?.pointee.data, let buffer else { return }
+                    Unmanaged<TCPConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                        let memory = $0.loop.readBuffer
+                        buffer.pointee.base = memory.baseAddress?.assumingMemoryBound(
+                            to: CChar.self)
+                        buffer.pointee.len = memory.count
+                    }
+                },
+                { handle, count, buffer in
+                    guard let data = handle?.pointee.data, count != 0 else { return }
+                    Unmanaged<TCPConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                        if count > 0 {
+                            $0.onRead?(
+                                $0,
+                                UnsafeRawBufferPointer(start: buffer?.pointee.base, count: count))
+                        } else {
+                            $0.ended(code: Int32(clamping: count))
+                        }
+                    }
+                })
+        }
+    }
+
+    /// Leaves further bytes in the kernel, which makes the peer stop sending in time.
+    public func pauseReading() {
+        guard state == .open, isReading else { return }
+        isReading = false
+        stream { uv_read_stop($0) }
+    }
+
+    /// Closes; bytes still queued are dropped. Idempotent, and safe inside every callback.
+    public func close() {
+        closeHandle(reset: false)
+    }
+
+    /// Closes with a reset (RST) instead of a FIN, so that neither side keeps the connection in
+    /// TIME-WAIT (RFC 9293 §3.10.7.4). Idempotent, and safe inside every callback.
+    public func abort() {
+        closeHandle(reset: true)
+    }
+
+    // MARK: - Inside the room
+
+    /// Takes over an accepted descriptor; false when libuv cannot have it.
+    func adopt(_ descriptor: Int32, peer: SocketAddress?) -> Bool {
+        precondition(state == .idle, "adopt needs an idle connection")
+        uv_tcp_init(loop.raw, handle)
+        guard uv_tcp_open(handle, descriptor) >= 0 else {
+            begin(.open)
+            close()
+            return false
+        }
+        begin(.open)
+        peerAddress = peer
+        return true
+    }
+
+    func connectDeadlinePassed() {
+        connectDeadline = nil
+        guard state == .connecting else { return }
+        fail(UVError(operation: "connect", code: UV_ETIMEDOUT.rawValue, address: peerAddress))
+    }
+
+    func ended(code: Int32) {
+        isReading = false
+        guard !hasEnded, state == .open else { return }
+        hasEnded = true
+        let error: UVError? =
+            code == UV_EOF.rawValue
+            ? nil : UVError(operation: "read from", code: code, address: peerAddress)
+        if let onEnd { onEnd(self, error) } else { close() }
+    }
+
+    @discardableResult
+    func stream<R>(_ body: (UnsafeMutablePointer<uv_stream_t>) -> R) -> R {
+        handle.withMemoryRebound(to: uv_stream_t.self, capacity: 1, body)
+    }
+
+    // MARK: - Private
+
+    private func begin(_ state: State) {
+        self.state = state
+        isReading = false
+        hasEnded = false
+        owesWritable = false
+        closesWhenWritten = false
+        queuedBytes = 0
+        // The loop owns one reference from here until the close callback has run.
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    private func openSocket(from source: SocketAddress?) throws(UVError) {
+        let data = handle.pointee.data
+        uv_tcp_init(loop.raw, handle)
+        handle.pointee.data = data
+        guard let source else { return }
+        // Bound by hand on a descriptor of our own: libuv binds the port at once, while the kernel
+        // can leave it open until the target is known.
+        let descriptor = source.withSockaddr {
+            sonde_bound_socket($0, source.port == 0 ? 1 : 0)
+        }
+        try UVError.check(descriptor, "bind", source)
+        let code = uv_tcp_open(handle, descriptor)
+        if code < 0 { _ = sonde_close(descriptor) }
+        try UVError.check(code, "bind", source)
+    }
+
+    private func connected(_ status: Int32) {
+        guard state == .connecting else { return }
+        guard status >= 0 else {
+            fail(UVError(operation: "connect", code: status, address: peerAddress))
+            return
+        }
+        cancelConnectDeadline()
+        state = .open
+        uv_tcp_nodelay(handle, 1)
+        let completion = self.completion
+        self.completion = nil
+        completion?(self, .success(()))
+    }
+
+    private func fail(_ error: UVError) {
+        let completion = self.completion
+        close()
+        completion?(self, .failure(error))
+    }
+
+    private func cancelConnectDeadline() {
+        guard let (deadlines, token) = connectDeadline else { return }
+        connectDeadline = nil
+        deadlines.cancel(token)
+    }
+
+    private func closeHandle(reset: Bool) {
+        guard state == .connecting || state == .open else { return }
+        let wasOpen = state == .open
+        state = .closing
+        cancelConnectDeadline()
+        completion = nil
+        onRead = nil
+        onEnd = nil
+        onWritable = nil
+        context = nil
+        // libuv refuses the reset while a half-close is under way; a plain close is all that is left.
+        if reset, wasOpen, uv_tcp_close_reset(handle, TCPConnection.onHandleClosed) >= 0 { return }
+        Reactor.closeHandle(handle, TCPConnection.onHandleClosed)
+    }
+
+    private static let onHandleClosed: uv_close_cb = { handle in
+        guard let data = handle?.pointee.data else { return }
+        let connection = Unmanaged<TCPConnection>.fromOpaque(data).takeRetainedValue()
+        connection.state = .idle
+        connection.peerAddress = nil
+        let onClose = connection.onClose
+        connection.onClose = nil
+        connection.loop.descriptorFreed()
+        onClose?(connection)
+    }
+}
+
+@available(*, unavailable)
+extension TCPConnection: Sendable {}

@@ -1,0 +1,85 @@
+import CLibuv
+import Pacing
+
+/// Calls back once at a moment on the loop's clock; may be scheduled again and again.
+///
+/// libuv counts in whole milliseconds. A timer never fires before its moment, and fires at most
+/// about a millisecond after it while the loop is not busy.
+public final class Timer {
+    private let handle: UnsafeMutablePointer<uv_timer_t>
+    private let loop: EventLoop
+    private var onFire: (() -> Void)?
+
+    /// When it will fire; nil while it is not scheduled.
+    public private(set) var deadline: Instant?
+
+    public init(loop: EventLoop, onFire: @escaping () -> Void) {
+        self.loop = loop
+        self.onFire = onFire
+        handle = .allocate(capacity: 1)
+        uv_timer_init(loop.raw, handle)  // cannot fail: it only fills in the handle
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    deinit { handle.deallocate() }
+
+    /// Fires at `moment` instead of whenever it was to fire; at once when that has passed.
+    public func schedule(at moment: Instant) {
+        guard onFire != nil else { return }
+        deadline = moment
+        // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the first
+        // whole millisecond at or after the moment, however stale that clock is.
+        let dueMilliseconds =
+            moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
+        let nowMilliseconds = uv_now(loop.raw)
+        let delay = dueMilliseconds > nowMilliseconds ? dueMilliseconds - nowMilliseconds : 0
+        uv_timer_start(
+            handle,
+            { handle in
+                guard let data = handle?.pointee.data else { return }
+                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.fired() }
+            }, delay, 0)
+    }
+
+    /// Fires `delay` from now.
+    public func schedule(after delay: Duration) {
+        schedule(at: loop.now + delay)
+    }
+
+    /// Does not fire any more until it is scheduled again.
+    public func cancel() {
+        deadline = nil
+        uv_timer_stop(handle)
+    }
+
+    /// Whether a running timer keeps ``EventLoop/run()`` from returning; true at first.
+    public func setKeepsLoopAlive(_ keeps: Bool) {
+        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
+            if keeps { uv_ref($0) } else { uv_unref($0) }
+        }
+    }
+
+    /// Gives the timer back. Idempotent, and safe inside its own callback.
+    public func close() {
+        deadline = nil
+        onFire = nil
+        closeHandle(handle) { handle in
+            guard let data = handle?.pointee.data else { return }
+            Unmanaged<Timer>.fromOpaque(data).release()
+        }
+    }
+
+    private func fired() {
+        guard let moment = deadline else { return }
+        // libuv's coarse clock may run up to a millisecond ahead of the fine one's reading.
+        guard loop.now >= moment else {
+            schedule(at: moment)
+            return
+        }
+        deadline = nil
+        onFire?()
+    }
+}
+
+@available(*, unavailable)
+extension Timer: Sendable {}

@@ -1,0 +1,40 @@
+import Pacing
+
+/// Counts values in buckets with fixed upper bounds, as Prometheus wants them.
+public struct BucketHistogram: Sendable, Equatable {
+    /// The inclusive upper bounds, ascending; values beyond the last are in a bucket of their own.
+    public let upperBounds: [Double]
+    /// One count a bucket, not cumulative; the last is for what is above all bounds.
+    public private(set) var counts: [UInt64]
+    public private(set) var sum: Double = 0
+
+    /// - Parameter upperBounds: finite and strictly ascending, in the metric's unit (seconds).
+    public init(upperBounds: [Double]) {
+        precondition(
+            zip(upperBounds, upperBounds.dropFirst()).allSatisfy { $0 < $1 }
+                && upperBounds.allSatisfy { $0.isFinite },
+            "the bounds of a histogram must be finite and ascend")
+        self.upperBounds = upperBounds
+        counts = Array(repeating: 0, count: upperBounds.count + 1)
+    }
+
+    /// Bounds in seconds from a millisecond to a minute: the latencies of a network under test.
+    public static let latencySeconds: [Double] = [
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+
+    public var count: UInt64 { counts.reduce(0, &+) }
+
+    /// Counts one value; NaN is left out, as it belongs nowhere.
+    public mutating func observe(_ value: Double) {
+        guard !value.isNaN else { return }
+        // A handful of bounds: walking them is as quick as any search.
+        var index = 0
+        while index < upperBounds.count, value > upperBounds[index] { index += 1 }
+        counts[index] &+= 1
+        sum += value
+    }
+
+    /// Counts one length of time, in seconds.
+    public mutating func observe(_ duration: Duration) { observe(duration.inSeconds) }
+}

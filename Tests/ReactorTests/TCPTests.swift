@@ -1,0 +1,311 @@
+import Pacing
+import Testing
+
+@testable import Reactor
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+@Suite(.serialized) struct TCPTests {
+    @Test(
+        "bytes come back whole through an echo, both ends are freed",
+        arguments: ["127.0.0.1:0", "[::1]:0"])
+    func echoes(text: String) throws {
+        weak var watched: TCPConnection?
+        try withLoop { loop in
+            var listener: TCPListener?
+            listener = try TCPListener(loop: loop, address: try #require(SocketAddress(text))) {
+                echo($0)
+                #expect($0.peerAddress?.ipAddress == SocketAddress(text)?.ipAddress)
+            }
+            let client = TCPConnection(loop: loop)
+            watched = client
+            var received: [UInt8] = []
+            client.onRead = {
+                received += $1; if received.count == 11 { $0.endWriting() }
+            }
+            client.onEnd = { client, error in
+                #expect(error == nil)
+                #expect(received == Array("hello, loop".utf8))
+                client.close()
+                listener?.close()
+                listener = nil
+            }
+            client.connect(to: try #require(listener?.localAddress)) { client, result in
+                #expect(throws: Never.self) { try result.get() }
+                #expect(client.localAddress?.port != 0)
+                client.write(Array("hello, loop".utf8))
+                client.resumeReading()
+            }
+        }
+        #expect(watched == nil)
+    }
+
+    @Test(
+        "a closed port is refused, once, after connect has returned; then the object connects again"
+    )
+    func refusedThenReused() throws {
+        try withLoop { loop in
+            let listener = try TCPListener(loop: loop, address: anyPort) { echo($0) }
+            let open = listener.localAddress
+            let gone = try TCPListener(loop: loop, address: anyPort) { _ in }
+            let closed = gone.localAddress
+            gone.close()
+            let connection = TCPConnection(loop: loop)
+            var outcomes = 0
+            connection.onClose = { connection in
+                #expect(outcomes == 1 && connection.isIdle)
+                connection.connect(to: open) { connection, result in
+                    #expect(throws: Never.self) { try result.get() }
+                    connection.abort()
+                    listener.close()
+                }
+            }
+            connection.connect(to: closed) { _, result in
+                outcomes += 1
+                guard case .failure(let error) = result else { return }
+                #expect(error.kind == .refused && error.address == closed)
+            }
+            #expect(outcomes == 0)
+        }
+    }
+
+    @Test("a connect withdrawn by close never completes")
+    func cancel() throws {
+        try withLoop { loop in
+            let listener = try TCPListener(loop: loop, address: anyPort) { $0.close() }
+            let connection = TCPConnection(loop: loop)
+            connection.onClose = { _ in listener.close() }
+            connection.connect(to: listener.localAddress) { _, _ in
+                Issue.record("completed after close")
+            }
+            connection.close()
+        }
+    }
+
+    @Test("a deadline ends a connect that the backlog never answers")
+    func deadline() throws {
+        try withLoop { loop in
+            // A full backlog drops SYNs: the nearest thing to a silent host that loopback has.
+            let listener = try TCPListener(loop: loop, address: anyPort, backlog: 0) { _ in }
+            listener.pause()
+            let address = listener.localAddress
+            var fillers: [TCPConnection] = []
+            var timedOut = 0
+            for _ in 0..<6 {
+                let connection = TCPConnection(loop: loop)
+                connection.connect(to: address, deadline: .milliseconds(100)) { _, result in
+                    if case .failure(let error) = result, error.kind == .timedOut { timedOut += 1 }
+                }
+                fillers.append(connection)
+            }
+            let end = Timer(loop: loop) {}
+            end.schedule(after: .milliseconds(10))
+            var check: Timer?
+            check = Timer(loop: loop) {
+                guard timedOut >= 1 else {
+                    check?.schedule(after: .milliseconds(10))
+                    return
+                }
+                for filler in fillers { filler.close() }
+                fillers = []
+                listener.close()
+                end.close()
+                check?.close()
+                check = nil
+            }
+            check?.schedule(after: .milliseconds(10))
+        }
+    }
+
+    @Test("the source address of a connect is what the peer sees")
+    func sourceAddress() throws {
+        try withLoop { loop in
+            let source = SocketAddress(IPAddress(v4: 0x7F00_0907), port: 0)
+            var listener: TCPListener?
+            listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                #expect(connection.peerAddress?.ipAddress == source.ipAddress)
+                connection.close()
+                listener?.close()
+                listener = nil
+            }
+            let client = TCPConnection(loop: loop)
+            client.connect(to: try #require(listener?.localAddress), from: source) {
+                client, result in
+                #expect(throws: Never.self) { try result.get() }
+                client.close()
+            }
+            let foreign = TCPConnection(loop: loop)
+            let elsewhere = SocketAddress(IPAddress(v4: 0x0808_0808), port: 0)
+            foreign.connect(to: try #require(listener?.localAddress), from: elsewhere) {
+                _, result in
+                guard case .failure(let error) = result else {
+                    Issue.record("bound to a foreign address")
+                    return
+                }
+                #expect(error.kind == .addressNotAvailable && error.isLocal)
+            }
+        }
+    }
+
+    @Test("an aborted connection reaches the peer as a reset, a closed one as the end")
+    func resetAndEnd() throws {
+        for abortive in [true, false] {
+            try withLoop { loop in
+                var listener: TCPListener?
+                listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                    connection.onEnd = { connection, error in
+                        #expect((error?.kind == .reset) == abortive)
+                        connection.close()
+                        listener?.close()
+                        listener = nil
+                    }
+                    connection.resumeReading()
+                }
+                let client = TCPConnection(loop: loop)
+                client.connect(to: try #require(listener?.localAddress)) { client, _ in
+                    if abortive { client.abort() } else { client.close() }
+                }
+            }
+        }
+    }
+
+    @Test("a writer learns of backpressure, waits, and loses no byte")
+    func backpressure() throws {
+        try withLoop { loop in
+            let total = 32 << 20
+            let chunk = [UInt8]((0..<65536).map { UInt8(truncatingIfNeeded: $0 / 7) })
+            var received = 0
+            var intact = true
+            var pressed = 0
+            var listener: TCPListener?
+            listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                connection.onRead = { _, bytes in
+                    for (offset, byte) in bytes.enumerated() where offset % 4099 == 0 {
+                        intact = intact && byte == chunk[(received + offset) % chunk.count]
+                    }
+                    received += bytes.count
+                }
+                connection.onEnd = { connection, _ in
+                    connection.close()
+                    listener?.close()
+                    listener = nil
+                }
+                connection.resumeReading()
+            }
+            var sent = 0
+            func produce(_ connection: TCPConnection) {
+                while sent < total {
+                    sent += chunk.count
+                    if connection.write(chunk) == .backpressured {
+                        pressed += 1
+                        return
+                    }
+                }
+                connection.closeAfterWriting()
+            }
+            let client = TCPConnection(loop: loop)
+            client.onWritable = produce
+            client.connect(to: try #require(listener?.localAddress)) { client, _ in produce(client)
+            }
+            client.onClose = { _ in #expect(sent == total) }
+            loop.run()
+            #expect(received == total && intact)
+            #expect(pressed > 0)
+        }
+    }
+
+    @Test("paused reading leaves bytes with the kernel until it is resumed")
+    func pausedReading() throws {
+        try withLoop { loop in
+            var listener: TCPListener?
+            var isPaused = true
+            listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                connection.onRead = { connection, bytes in
+                    #expect(!isPaused)
+                    #expect(Array(bytes) == [1, 2, 3])
+                    connection.close()
+                    listener?.close()
+                    listener = nil
+                }
+                loop.enqueue {
+                    isPaused = false
+                    connection.resumeReading()
+                }
+            }
+            let client = TCPConnection(loop: loop)
+            client.connect(to: try #require(listener?.localAddress)) { client, _ in
+                client.write([1, 2, 3])
+                client.closeAfterWriting()
+            }
+        }
+    }
+
+    @Test("out of descriptors, the listener waits, and takes everyone once there are some again")
+    func survivesExhaustion() throws {
+        try withLoop { loop in
+            var accepted = 0
+            var spare: [Int32] = []
+            var clients: [TCPConnection] = []
+            var listener: TCPListener?
+            listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                accepted += 1
+                connection.close()
+                if accepted == 8 {
+                    #expect((listener?.starvations ?? 0) > 0)
+                    listener?.close()
+                    listener = nil
+                }
+            }
+            let address = try #require(listener?.localAddress)
+            var connected = 0
+            for _ in 0..<8 {
+                let client = TCPConnection(loop: loop)
+                client.onEnd = { client, _ in client.close() }
+                client.connect(to: address) { client, result in
+                    #expect(throws: Never.self) { try result.get() }
+                    connected += 1
+                    client.resumeReading()
+                }
+                clients.append(client)
+            }
+            // All descriptors are taken before the loop gets to accept the first of them.
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let normal = limit
+            limit.rlim_cur = 400
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            while true {
+                let descriptor = dup(0)
+                if descriptor < 0 { break }
+                spare.append(descriptor)
+            }
+            while (listener?.starvations ?? 1) == 0 { loop.runOnce() }
+            #expect(accepted == 0)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var normalAgain = normal
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &normalAgain)
+            for descriptor in spare { Glibc.close(descriptor) }
+            loop.run()
+            #expect(accepted == 8 && connected == 8)
+            clients = []
+        }
+    }
+
+    @Test("a port that is taken is one clear line")
+    func addressInUse() throws {
+        try withLoop { loop in
+            let listener = try TCPListener(loop: loop, address: anyPort) { _ in }
+            #expect {
+                try TCPListener(loop: loop, address: listener.localAddress) { _ in }
+            } throws: { error in
+                let expected = "listen on \(listener.localAddress): address already in use"
+                return "\(error)" == expected && (error as? UVError)?.kind == .addressInUse
+            }
+            listener.close()
+        }
+    }
+}
