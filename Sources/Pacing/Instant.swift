@@ -3,8 +3,10 @@
 /// Machines receive it as `now` and never read a clock themselves. Its zero is arbitrary (on Linux
 /// the boot of the machine), so only differences and order mean anything.
 public struct Instant: Comparable, Hashable, Sendable {
+    /// Nanoseconds since the clock's zero.
     public var nanoseconds: UInt64
 
+    /// The moment that many nanoseconds after the clock's zero.
     @inlinable
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 

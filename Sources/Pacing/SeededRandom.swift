@@ -6,6 +6,7 @@
 public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
+    /// Any seed will do; equal seeds give equal sequences.
     public init(seed: UInt64) { state = seed }
 
     public mutating func next() -> UInt64 {

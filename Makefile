@@ -1,0 +1,76 @@
+# Everything a person or a machine does with this repository. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo build test unit embedding lab lint test-asan clean build-needs test-needs
+# The steps of `make test` share .build and the machine's cores: one after the other.
+.NOTPARALLEL:
+
+# Absolute, because the lab starts it from other network namespaces.
+SONDE := $(CURDIR)/.build/release/sonde
+
+# One file without shared libraries: it starts in a scratch image, and what the demo and the lab
+# run is what ships. lld, because gold prints a page of warnings about static glibc.
+RELEASE := -c release --product sonde
+ifeq ($(shell uname -s),Linux)
+RELEASE += --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker -s
+endif
+
+# Tests that bind ports, set resource limits or read their own memory must not meet each other.
+TESTS := --disable-xctest --no-parallel
+
+# program=Debian package, or pkg-config:module=package
+BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
+TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
+    nft=nftables ip=iproute2
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: build ## Measure a made-up cluster on this machine (ARGS="…" goes to sonde netpol demo)
+	@$(SONDE) netpol demo $(ARGS)
+
+build: build-needs ## Build the release binary .build/release/sonde, static and stripped
+	@echo "== build (release)"
+	@swift build $(RELEASE)
+
+test: test-needs unit embedding build lab ## Run every test: unit, interop, embedding, lab
+
+unit: build-needs
+	@echo "== unit and interop tests"
+	@swift test $(TESTS) $(ARGS)
+
+# The way another package uses ours; its own scratch path keeps the two builds apart.
+embedding: build-needs
+	@if [ -d Tests/EmbeddingPackage ]; then \
+	    echo "== embedding package"; \
+	    if [ -d Tests/EmbeddingPackage/Tests ]; then what=test; else what=run; fi; \
+	    swift $$what --package-path Tests/EmbeddingPackage --scratch-path .build-embedding; \
+	fi
+
+# Exit code 77 means "not permitted here"; the lab has printed the reason.
+lab: build ## Measure in network namespaces (root; LAB="--scenario all" for the long set)
+	@echo "== lab"
+	@if ! command -v python3 >/dev/null; then echo "lab skipped: python3 is missing"; exit 0; fi; \
+	rc=0; python3 Tests/Lab/lab.py --sonde $(SONDE) $(LAB) || rc=$$?; \
+	if [ $$rc -ne 77 ]; then exit $$rc; fi
+
+lint: build-needs ## Check format, imports, lengths and comments
+	@echo "== lint"
+	@swift format lint --strict -r Sources Tests Package.swift
+	@swift test $(TESTS) --filter TidyTests
+
+# Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
+test-asan: build-needs ## Run the unit tests under the address sanitizer
+	@echo "== unit tests under the address sanitizer"
+	@swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
+
+clean: ## Remove everything that was built
+	@rm -rf .build .build-asan .build-embedding
+
+build-needs:
+	@Tests/Support/install.sh $(BUILD_NEEDS)
+
+test-needs: build-needs
+	@Tests/Support/install.sh --optional $(TEST_NEEDS)

@@ -1,0 +1,188 @@
+/// The client's side of one HTTP/1.1 connection: bytes in, events out; one request at a time.
+///
+///     state      input                     next     event
+///     idle       startRequest              head
+///                any byte                  closed   failed(unexpectedBytes)
+///     head       a head of 1xx             head     informational
+///                a head, no content        idle     response
+///                a head, content           body     response
+///     body       content                   body     body
+///                its end                   idle     endOfResponse
+///     any        bytes nobody may send     closed   failed
+///
+/// "idle" becomes "closed" where the connection cannot be used again; see `isReusable`.
+public struct ClientConnectionMachine: Sendable {
+    public enum Event: Equatable, Sendable {
+        /// Hand in again what was not consumed, with more behind it.
+        case needMore
+        /// 1xx; the response itself is still to come.
+        case informational(ResponseHead)
+        /// Its fields are in the context's table until the next call. `endOfResponse` follows
+        /// only if `framing` is not `none`.
+        case response(ResponseHead)
+        /// Content, as indices into the bytes that were handed in.
+        case body(Range<Int>)
+        /// See `BodyDecoder.Event.trailers`; `endOfResponse` follows.
+        case trailers(bytes: Range<Int>, fieldCount: Int)
+        case endOfResponse
+        case failed(HTTPCodecError)
+    }
+
+    public struct Step: Equatable, Sendable {
+        public var consumed: Int
+        public var event: Event
+    }
+
+    private enum State: UInt8, Sendable { case idle, head, body, closed }
+
+    private var state = State.idle
+    private var method = RequestMethod.get
+    private var requestIsSent = true
+    private var keepsAlive = true
+    private var sawBytes = false
+    private var informationalCount: UInt8 = 0
+    private var parser = HeadParser()
+    private var decoder = BodyDecoder(.none)
+    private var offset = 0
+
+    public init() {}
+
+    /// Which of the connection's deadlines runs now.
+    public var deadline: ConnectionDeadline {
+        switch state {
+        case .idle: .idle
+        case .head: .head
+        case .body: .body
+        case .closed: .none
+        }
+    }
+
+    /// Whether another request may be sent now.
+    public var isReusable: Bool { state == .idle && keepsAlive && requestIsSent }
+
+    /// Whether a response is outstanding.
+    public var isWaiting: Bool { state == .head || state == .body }
+
+    /// Whether any byte of a response has come: after that a request is not repeated blindly.
+    public var hasSeenResponseBytes: Bool { sawBytes }
+
+    /// A request is being sent. False where the connection cannot take one.
+    ///
+    /// - Parameters:
+    ///   - keepsAlive: false when the request says `Connection: close`.
+    ///   - isComplete: false when content follows; call `finishRequest` after it.
+    public mutating func startRequest(
+        method: RequestMethod, keepsAlive: Bool = true, isComplete: Bool = true
+    ) -> Bool {
+        guard isReusable, method != .connect else { return false }
+        self.method = method
+        self.keepsAlive = keepsAlive
+        requestIsSent = isComplete
+        informationalCount = 0
+        sawBytes = false
+        offset = 0
+        state = .head
+        return true
+    }
+
+    /// All content of the request is written.
+    public mutating func finishRequest() { requestIsSent = true }
+
+    /// Does one step. Call again until it asks for more, the response is complete, or it fails.
+    public mutating func receive(
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> Step {
+        if bytes.isEmpty, state != .body { return Step(consumed: 0, event: .needMore) }
+        switch state {
+        case .idle, .closed:
+            return fail(HTTPCodecError(response: .unexpectedBytes, offset: 0))
+        case .head:
+            sawBytes = true
+            return receiveHead(bytes, context)
+        case .body:
+            return receiveBody(bytes, context)
+        }
+    }
+
+    private mutating func receiveHead(
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> Step {
+        switch parser.parseResponse(bytes, to: method, context) {
+        case .incomplete:
+            return Step(consumed: 0, event: .needMore)
+        case .failed(var error):
+            error.offset += offset
+            return fail(error)
+        case .complete(let head):
+            let consumed = Int(head.byteCount)
+            if head.isInformational { return receiveInformational(head) }
+            keepsAlive = keepsAlive && head.keepsAlive
+            offset += consumed
+            if head.framing == .none {
+                finish()
+            } else {
+                decoder = BodyDecoder(head.framing)
+                state = .body
+            }
+            return Step(consumed: consumed, event: .response(head))
+        }
+    }
+
+    private mutating func receiveInformational(_ head: ResponseHead) -> Step {
+        if head.status == 101 {
+            // Nobody asked for it (RFC 9110 §7.8), and what follows is not HTTP.
+            return fail(HTTPCodecError(response: .upgradeUnsupported, offset: offset))
+        }
+        informationalCount += 1
+        if informationalCount > HTTPLimits.maximumInformationalResponses {
+            return fail(HTTPCodecError(response: .tooManyInformationalResponses, offset: offset))
+        }
+        offset += Int(head.byteCount)
+        return Step(consumed: Int(head.byteCount), event: .informational(head))
+    }
+
+    private mutating func receiveBody(
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> Step {
+        let step = decoder.next(bytes, context)
+        let base = offset
+        offset += step.consumed
+        switch step.event {
+        case .needMore:
+            return Step(consumed: step.consumed, event: .needMore)
+        case .data(let range):
+            return Step(consumed: step.consumed, event: .body(range))
+        case .trailers(let range, let fieldCount):
+            return Step(
+                consumed: step.consumed, event: .trailers(bytes: range, fieldCount: fieldCount))
+        case .end:
+            finish()
+            return Step(consumed: step.consumed, event: .endOfResponse)
+        case .failed(let reason, let at):
+            return fail(HTTPCodecError(response: reason, offset: base + at))
+        }
+    }
+
+    /// The server has closed its side. Nil when no response was outstanding or is left to report.
+    public mutating func receiveEnd() -> Event? {
+        let wasWaiting = isWaiting
+        let isProperEnd = state == .body && decoder.mayEndWithConnection
+        let at = offset + parser.scannedBytes
+        state = .closed
+        keepsAlive = false
+        if !wasWaiting { return nil }
+        if isProperEnd { return .endOfResponse }
+        return .failed(HTTPCodecError(response: .truncated, offset: at))
+    }
+
+    private mutating func finish() {
+        // A response before the end of the request: the server will not read the rest of it.
+        state = keepsAlive && requestIsSent ? .idle : .closed
+    }
+
+    private mutating func fail(_ error: HTTPCodecError) -> Step {
+        state = .closed
+        keepsAlive = false
+        return Step(consumed: 0, event: .failed(error))
+    }
+}

@@ -1,0 +1,127 @@
+/// Where one field line lies inside its head; offsets in bytes from the head's first byte.
+public struct FieldLine: Equatable, Sendable {
+    public var nameStart: UInt32
+    public var nameCount: UInt32
+    /// The value without the whitespace around it.
+    public var valueStart: UInt32
+    public var valueCount: UInt32
+
+    @inlinable
+    init(nameStart: Int, nameEnd: Int, valueStart: Int, valueEnd: Int) {
+        self.nameStart = UInt32(truncatingIfNeeded: nameStart)
+        nameCount = UInt32(truncatingIfNeeded: nameEnd &- nameStart)
+        self.valueStart = UInt32(truncatingIfNeeded: valueStart)
+        valueCount = UInt32(truncatingIfNeeded: valueEnd &- valueStart)
+    }
+}
+
+/// What all connections of one loop share: the limits, and the scratch table into which the field
+/// lines of the head under way are written. It belongs to the latest head that was parsed, until
+/// the next call into any machine that uses it.
+public final class HTTPCodecContext {
+    public let limits: HTTPLimits
+    /// `limits.maximumFieldCount` lines.
+    let lines: UnsafeMutablePointer<FieldLine>
+
+    public init(limits: HTTPLimits = HTTPLimits()) {
+        precondition(limits.maximumHeadBytes > 0, "a head needs at least one byte")
+        precondition(
+            limits.maximumHeadBytes <= HTTPLimits.largestHeadBytes, "heads are limited to 1 GiB")
+        precondition(limits.maximumFieldCount > 0, "a head needs at least one field")
+        precondition(limits.maximumTargetBytes > 0, "a request needs a target")
+        precondition(
+            limits.maximumChunkExtensionBytes <= HTTPLimits.largestHeadBytes,
+            "chunk extensions are limited to 1 GiB")
+        precondition(
+            limits.maximumBodyBytes >= 0 && limits.maximumDrainBytes >= 0
+                && limits.maximumChunkExtensionBytes >= 0, "limits cannot be negative")
+        self.limits = limits
+        lines = .allocate(capacity: limits.maximumFieldCount)
+    }
+
+    deinit {
+        lines.deallocate()
+    }
+
+    /// The fields of the head or trailer section just parsed from `bytes`.
+    public func fields(in bytes: UnsafeRawBufferPointer, count: Int) -> FieldsView {
+        FieldsView(bytes: bytes, lines: UnsafePointer(lines), count: count)
+    }
+}
+
+@available(*, unavailable)
+extension HTTPCodecContext: Sendable {}
+
+/// Borrowed field lines: valid as long as the bytes and the table they point into.
+public struct FieldsView {
+    @usableFromInline let base: UnsafeRawPointer?
+    @usableFromInline let lines: UnsafePointer<FieldLine>
+    /// The number of field lines, in the order in which they came.
+    public let count: Int
+
+    public init(bytes: UnsafeRawBufferPointer, lines: UnsafePointer<FieldLine>, count: Int) {
+        base = bytes.baseAddress
+        self.lines = lines
+        self.count = count
+    }
+
+    /// The name of line `index`, in the sender's spelling.
+    @inlinable
+    public func name(_ index: Int) -> UnsafeRawBufferPointer {
+        precondition(index >= 0 && index < count, "no such field line")
+        let line = lines[index]
+        return UnsafeRawBufferPointer(
+            start: base.map { $0 + Int(line.nameStart) }, count: Int(line.nameCount))
+    }
+
+    /// The value of line `index`, without the whitespace around it.
+    @inlinable
+    public func value(_ index: Int) -> UnsafeRawBufferPointer {
+        precondition(index >= 0 && index < count, "no such field line")
+        let line = lines[index]
+        return UnsafeRawBufferPointer(
+            start: base.map { $0 + Int(line.valueStart) }, count: Int(line.valueCount))
+    }
+
+    /// The value of the first line with this name, compared without case.
+    public subscript(name: StaticString) -> UnsafeRawBufferPointer? {
+        let wanted = UnsafeRawBufferPointer(
+            start: name.utf8Start, count: name.utf8CodeUnitCount)
+        return firstIndex(of: wanted).map(value)
+    }
+
+    /// The value of the first line with this name as text; invalid UTF-8 is repaired.
+    public func string(_ name: String) -> String? {
+        var name = name
+        let index = name.withUTF8 { firstIndex(of: UnsafeRawBufferPointer($0)) }
+        return index.map { String(decoding: value($0), as: UTF8.self) }
+    }
+
+    /// The number of lines with this name, compared without case.
+    public func occurrences(of name: StaticString) -> Int {
+        let wanted = UnsafeRawBufferPointer(
+            start: name.utf8Start, count: name.utf8CodeUnitCount)
+        var found = 0
+        for index in 0..<count where isNamed(index, wanted) { found += 1 }
+        return found
+    }
+
+    private func firstIndex(of wanted: UnsafeRawBufferPointer) -> Int? {
+        var index = 0
+        while index < count {
+            if isNamed(index, wanted) { return index }
+            index &+= 1
+        }
+        return nil
+    }
+
+    @inline(__always)
+    private func isNamed(_ index: Int, _ wanted: UnsafeRawBufferPointer) -> Bool {
+        let line = lines[index]
+        guard Int(line.nameCount) == wanted.count, let base, let other = wanted.baseAddress else {
+            return false
+        }
+        return ByteScan.equalsIgnoringCase(
+            base + Int(line.nameStart), other, count: wanted.count)
+    }
+}

@@ -1,0 +1,160 @@
+/// What a parser says about the bytes so far.
+public enum ParseOutcome<Head> {
+    /// Well-formed so far, but not all there: call again with the same bytes and more.
+    case incomplete
+    case complete(Head)
+    case failed(HTTPCodecError)
+}
+
+extension ParseOutcome: Equatable where Head: Equatable {}
+extension ParseOutcome: Sendable where Head: Sendable {}
+
+/// A resumable parser for request heads, response heads and trailer sections (RFC 9112 §2–§5).
+///
+/// Hand it all bytes of the head from its first one, each time with more at the end. It remembers
+/// how far it has looked, so a head that arrives byte by byte costs two passes, not one a byte;
+/// and it speaks as soon as the first wrong byte is there. The outcome is a function of the bytes
+/// alone, however they were split. Field lines are written to the context's table; a head that
+/// came in pieces is read once more at its end, because other heads used the table meanwhile.
+public struct HeadParser: Sendable {
+    enum Phase: UInt8, Sendable {
+        case start, method, target, version, statusLine, reason
+        case fieldStart, fieldName, valueStart, value
+    }
+
+    private var position: UInt32 = 0
+    private var mark: UInt32 = 0
+    private var fieldCount: UInt32 = 0
+    private var phase = Phase.start
+
+    public init() {}
+
+    /// Whether any byte of a head has been looked at.
+    public var hasBegun: Bool { position != 0 || phase != .start }
+
+    /// Bytes of an unfinished head that have been looked at.
+    var scannedBytes: Int { Int(position) }
+
+    /// Parses a request head. After `complete` or `failed` the parser is ready for another.
+    public mutating func parseRequest(
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> ParseOutcome<RequestHead> {
+        let isResumed = hasBegun
+        guard var cursor = cursor(over: bytes, context) else { return .incomplete }
+        var head = RequestHead()
+        var progress = HeadCursor.Progress.done
+        if cursor.phase.rawValue < Phase.fieldStart.rawValue {
+            progress = cursor.requestLine(&head, context.limits)
+        }
+        if progress == .done {
+            progress = cursor.fieldSection(context.lines, context.limits.maximumFieldCount)
+        }
+        switch progress {
+        case .done:
+            self = HeadParser()
+            if isResumed { return parseRequest(bytes, context) }
+            head.byteCount = UInt32(truncatingIfNeeded: cursor.position)
+            head.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
+            if let error = head.interpret(cursor.base, context) { return .failed(error) }
+            return .complete(head)
+        case .more:
+            return suspend(cursor, bytes, context) { HTTPCodecError(request: $0, offset: $1) }
+        case .failed:
+            self = HeadParser()
+            return .failed(HTTPCodecError(request: cursor.failure, offset: cursor.position))
+        }
+    }
+
+    /// Parses a response head; `requestMethod` decides whether content follows it.
+    public mutating func parseResponse(
+        _ bytes: UnsafeRawBufferPointer, to requestMethod: RequestMethod,
+        _ context: HTTPCodecContext
+    ) -> ParseOutcome<ResponseHead> {
+        let isResumed = hasBegun
+        guard var cursor = cursor(over: bytes, context) else { return .incomplete }
+        var head = ResponseHead()
+        var progress = HeadCursor.Progress.done
+        if cursor.phase.rawValue < Phase.fieldStart.rawValue {
+            progress = cursor.statusLine(&head)
+        }
+        if progress == .done {
+            progress = cursor.fieldSection(context.lines, context.limits.maximumFieldCount)
+        }
+        switch progress {
+        case .done:
+            self = HeadParser()
+            if isResumed { return parseResponse(bytes, to: requestMethod, context) }
+            head.byteCount = UInt32(truncatingIfNeeded: cursor.position)
+            head.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
+            if let error = head.interpret(cursor.base, to: requestMethod, context) {
+                return .failed(error)
+            }
+            return .complete(head)
+        case .more:
+            return suspend(cursor, bytes, context) { HTTPCodecError(response: $0, offset: $1) }
+        case .failed:
+            self = HeadParser()
+            return .failed(HTTPCodecError(response: cursor.failure, offset: cursor.position))
+        }
+    }
+
+    /// Parses a trailer section (RFC 9112 §7.1.2): field lines up to an empty line.
+    mutating func parseTrailers(
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> TrailerOutcome {
+        let isResumed = hasBegun
+        if !isResumed { phase = .fieldStart }
+        guard var cursor = cursor(over: bytes, context) else { return .incomplete }
+        switch cursor.fieldSection(context.lines, context.limits.maximumFieldCount) {
+        case .done:
+            self = HeadParser()
+            if isResumed { return parseTrailers(bytes, context) }
+            return .complete(byteCount: cursor.position, fieldCount: cursor.fieldCount)
+        case .more:
+            if cursor.end < context.limits.maximumHeadBytes {
+                save(cursor)
+                return .incomplete
+            }
+            return .failed(.headTooLarge, offset: cursor.end)
+        case .failed:
+            return .failed(cursor.failure, offset: cursor.position)
+        }
+    }
+
+    enum TrailerOutcome {
+        case incomplete
+        case complete(byteCount: Int, fieldCount: Int)
+        case failed(HTTPCodecError.Reason, offset: Int)
+    }
+
+    @inline(__always)
+    private func cursor(
+        over bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+    ) -> HeadCursor? {
+        guard let base = bytes.baseAddress else { return nil }
+        return HeadCursor(
+            base: base, end: min(bytes.count, context.limits.maximumHeadBytes),
+            position: Int(position), mark: Int(mark), fieldCount: Int(fieldCount), phase: phase)
+    }
+
+    private mutating func save(_ cursor: HeadCursor) {
+        position = UInt32(truncatingIfNeeded: cursor.position)
+        mark = UInt32(truncatingIfNeeded: cursor.mark)
+        fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
+        phase = cursor.phase
+    }
+
+    /// Keeps the place, unless the limit says that no end can come any more.
+    private mutating func suspend<Head>(
+        _ cursor: HeadCursor, _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext,
+        _ makeError: (HTTPCodecError.Reason, Int) -> HTTPCodecError
+    ) -> ParseOutcome<Head> {
+        guard cursor.end >= context.limits.maximumHeadBytes else {
+            save(cursor)
+            return .incomplete
+        }
+        self = HeadParser()
+        let inRequestLine = cursor.phase == .target || cursor.phase == .version
+        return .failed(makeError(inRequestLine ? .targetTooLong : .headTooLarge, cursor.end))
+    }
+}

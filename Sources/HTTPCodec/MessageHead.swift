@@ -1,0 +1,183 @@
+/// How the content of a message is delimited (RFC 9112 §6).
+public enum BodyFraming: Equatable, Sendable {
+    /// No content follows the head.
+    case none
+    /// Exactly this many bytes follow; never zero (that is `none`).
+    case contentLength(Int64)
+    case chunked
+    /// Content ends with the connection; responses only.
+    case untilClose
+}
+
+/// The methods that RFC 9110 §9 and RFC 5789 define; any other token is `other`.
+public enum RequestMethod: UInt8, Equatable, Sendable {
+    case get, head, post, put, delete, connect, options, trace, patch, other
+}
+
+/// The four forms of a request target (RFC 9112 §3.2).
+public enum TargetForm: UInt8, Equatable, Sendable {
+    case origin, absolute, authority, asterisk
+}
+
+/// A request head as offsets into the bytes it was parsed from; owns no memory.
+public struct RequestHead: Equatable, Sendable {
+    /// The method by name, or `other`; its bytes are in `methodStart`, `methodCount`.
+    public internal(set) var method = RequestMethod.other
+    public internal(set) var targetForm = TargetForm.origin
+    /// 0 for HTTP/1.0, 1 for HTTP/1.1 and any later minor version.
+    public internal(set) var minorVersion: UInt8 = 1
+    /// Whether the connection may serve another request after this one (RFC 9112 §9.3).
+    public internal(set) var keepsAlive = true
+    /// Whether the client waits for 100 (Continue) before it sends the content.
+    public internal(set) var expectsContinue = false
+    public internal(set) var framing = BodyFraming.none
+
+    public internal(set) var methodStart: UInt32 = 0
+    public internal(set) var methodCount: UInt32 = 0
+    public internal(set) var targetStart: UInt32 = 0
+    public internal(set) var targetCount: UInt32 = 0
+    /// Bytes of the head, the empty line at its end included.
+    public internal(set) var byteCount: UInt32 = 0
+    public internal(set) var fieldCount: UInt32 = 0
+
+    init() {}
+}
+
+/// A response head as offsets into the bytes it was parsed from; owns no memory.
+public struct ResponseHead: Equatable, Sendable {
+    /// Three digits: 100 to 999. Treat a class you do not know like x00 of it (RFC 9110 §15).
+    public internal(set) var status = 0
+    public internal(set) var minorVersion: UInt8 = 1
+    /// Whether the server keeps the connection open after this response.
+    public internal(set) var keepsAlive = true
+    public internal(set) var framing = BodyFraming.none
+    /// Content-Length as sent, also where it does not frame anything (HEAD, 304).
+    public internal(set) var declaredLength: Int64?
+
+    public internal(set) var reasonStart: UInt32 = 0
+    public internal(set) var reasonCount: UInt32 = 0
+    /// Bytes of the head, the empty line at its end included.
+    public internal(set) var byteCount: UInt32 = 0
+    public internal(set) var fieldCount: UInt32 = 0
+
+    init() {}
+
+    /// 1xx: another response follows.
+    public var isInformational: Bool { status < 200 }
+}
+
+/// A borrowed request: valid only during the call that hands it over.
+public struct RequestView {
+    public let head: RequestHead
+    public let fields: FieldsView
+    private let bytes: UnsafeRawBufferPointer
+
+    /// `bytes` are the ones from which `head` was parsed, from the head's first byte on.
+    public init(head: RequestHead, bytes: UnsafeRawBufferPointer, lines: UnsafePointer<FieldLine>) {
+        self.head = head
+        self.bytes = bytes
+        fields = FieldsView(bytes: bytes, lines: lines, count: Int(head.fieldCount))
+    }
+
+    /// As above, with the table of the context that parsed it.
+    public init(head: RequestHead, bytes: UnsafeRawBufferPointer, context: HTTPCodecContext) {
+        self.init(head: head, bytes: bytes, lines: UnsafePointer(context.lines))
+    }
+
+    public var method: RequestMethod { head.method }
+
+    public var methodBytes: UnsafeRawBufferPointer {
+        slice(Int(head.methodStart), Int(head.methodCount))
+    }
+
+    /// The target as it was sent.
+    public var targetBytes: UnsafeRawBufferPointer {
+        slice(Int(head.targetStart), Int(head.targetCount))
+    }
+
+    /// The path, still percent-encoded and without the query; "/" where an absolute target has
+    /// none, "*" for the asterisk form.
+    public var pathBytes: UnsafeRawBufferPointer {
+        let target = targetBytes
+        var start = 0
+        if head.targetForm == .absolute {
+            start = Self.endOfAuthority(target)
+            if start == target.count || target[start] == UInt8(ascii: "?") {
+                let slash: StaticString = "/"
+                return UnsafeRawBufferPointer(start: slash.utf8Start, count: 1)
+            }
+        }
+        var end = start
+        while end < target.count, target[end] != UInt8(ascii: "?") { end &+= 1 }
+        return UnsafeRawBufferPointer(rebasing: target[start..<end])
+    }
+
+    /// What follows the first "?", or nil where there is none.
+    public var queryBytes: UnsafeRawBufferPointer? {
+        let target = targetBytes
+        guard let mark = target.firstIndex(of: UInt8(ascii: "?")) else { return nil }
+        return UnsafeRawBufferPointer(rebasing: target[(mark + 1)...])
+    }
+
+    /// Host and port that the request is for: the target's own in absolute form (RFC 9112
+    /// §3.2.2), else the Host field; empty when neither says.
+    public var authorityBytes: UnsafeRawBufferPointer {
+        let target = targetBytes
+        switch head.targetForm {
+        case .authority: return target
+        case .absolute:
+            let start = Self.startOfAuthority(target)
+            return UnsafeRawBufferPointer(rebasing: target[start..<Self.endOfAuthority(target)])
+        case .origin, .asterisk:
+            return fields["host"] ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+    }
+
+    public var methodString: String { String(decoding: methodBytes, as: UTF8.self) }
+    public var target: String { String(decoding: targetBytes, as: UTF8.self) }
+    public var path: String { String(decoding: pathBytes, as: UTF8.self) }
+    public var query: String? { queryBytes.map { String(decoding: $0, as: UTF8.self) } }
+    public var authority: String { String(decoding: authorityBytes, as: UTF8.self) }
+
+    private func slice(_ start: Int, _ count: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[start..<(start + count)])
+    }
+
+    /// Just after "http://"; the parser has checked that it is there.
+    private static func startOfAuthority(_ target: UnsafeRawBufferPointer) -> Int {
+        guard let colon = target.firstIndex(of: UInt8(ascii: ":")) else { return 0 }
+        return min(colon + 3, target.count)
+    }
+
+    private static func endOfAuthority(_ target: UnsafeRawBufferPointer) -> Int {
+        var index = startOfAuthority(target)
+        while index < target.count, target[index] != UInt8(ascii: "/"),
+            target[index] != UInt8(ascii: "?")
+        {
+            index &+= 1
+        }
+        return index
+    }
+}
+
+/// A borrowed response head: valid only during the call that hands it over.
+public struct ResponseView {
+    public let head: ResponseHead
+    public let fields: FieldsView
+    private let bytes: UnsafeRawBufferPointer
+
+    public init(head: ResponseHead, bytes: UnsafeRawBufferPointer, context: HTTPCodecContext) {
+        self.head = head
+        self.bytes = bytes
+        fields = FieldsView(
+            bytes: bytes, lines: UnsafePointer(context.lines), count: Int(head.fieldCount))
+    }
+
+    public var status: Int { head.status }
+
+    /// The reason phrase; means nothing to a program (RFC 9112 §4).
+    public var reasonBytes: UnsafeRawBufferPointer {
+        let start = Int(head.reasonStart)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(head.reasonCount))])
+    }
+}

@@ -1,0 +1,299 @@
+import Pacing
+
+/// Probes every pending target at a bounded interval; none waits behind another.
+///
+///     gate      event                        gate     what follows
+///     closed    turn of a target (1 s each)  closed   launch
+///     closed    first 200 (deny: first       open     openedGate; all pending targets come due
+///               failure of an answering one)          evenly over one interval
+///     open      turn of a target (100 ms)    open     launch
+///     any       200                          any      answered; the target leaves the ring, its
+///                                                     other flights stay as witnesses
+///     any       failure, timeout             any      failed; the third in a row: movedToFailedQueue
+///     any       witnesses have spoken        any      cancel what is left; finished after the last
+///
+/// A turn comes due one effective interval after the target's last one:
+///
+///     effective interval = max(interval, pending / maxRate, pending × mean flight / maxInFlight)
+///
+/// A firewall that drops SYNs leaves probes hanging until their timeout. When slots run short, the
+/// oldest probe of the same target (else of all) that is older than `minFlight` makes room. That
+/// alone would never find a target whose round trip is longer than `minFlight`, so every sixteenth
+/// probe of a target is patient: it keeps its slot until its timeout.
+struct BoundedMachine: ProbePacing, Sendable {
+    struct Configuration: Sendable {
+        var interval = Duration.milliseconds(100)
+        var idleInterval = Duration.seconds(1)
+        /// Whether to idle until the first sign of a policy.
+        var usesGate = true
+        /// While the gate is closed, probe only the first address of each of the first so many
+        /// distinct policies; 0 for all targets.
+        var sentinels = 0
+        /// Probes per second, at most.
+        var maxRate = 10_000
+        var maxInFlight = 10_000
+        /// How long a probe keeps its slot even when slots run short.
+        var minFlight = Duration.milliseconds(250)
+        /// The longest a whole probe may take.
+        var timeout = Duration.milliseconds(1500)
+        /// Failures in a row until a target counts as failed (deny: as closed).
+        var attempts = 3
+        var expectation = PolicyExpectation.allow
+        /// Of the order of first probes.
+        var seed: UInt64 = 1
+
+        init() {}
+    }
+
+    private static let patientShare: UInt32 = 16
+    /// Turns that come due within this time may be taken together: timers count in milliseconds.
+    private static let burst = Duration.milliseconds(5)
+    /// A witness older than this has nothing more to say: after one second the kernel sends the SYN
+    /// again (RFC 6298 §2), and an answer to that one does not tell what became of the first.
+    private static let witnessTime = Duration.milliseconds(900)
+
+    private(set) var ledger: ProbeLedger
+    private let configuration: Configuration
+    private var flights: FlightTable
+    private var ring: ProbeRing
+    /// Targets that have their result, while older probes of them are still out.
+    private var witnesses: DeadlineQueue<Int>
+    /// Targets that are not in the ring yet, in the order of their first probes.
+    private var gated: [Int]
+    /// The few that are probed while the gate is closed; empty for all.
+    private var sentinels: [Int] = []
+    private(set) var isGateOpen: Bool
+    /// The earliest moment of the next launch that the rate allows.
+    private var rateGate = Instant(nanoseconds: 0)
+    /// Fewer slots than configured for a while after this machine ran out of something.
+    private var slots: Int
+    private var slotsRecover = Instant(nanoseconds: .max)
+    private var hasFinished = false
+
+    /// - Parameter policies: for each target, a number that stands for its policy.
+    init(policies: [Int], configuration: Configuration) {
+        self.configuration = configuration
+        ledger = ProbeLedger(
+            targets: policies.count, expectation: configuration.expectation,
+            attempts: configuration.attempts)
+        flights = FlightTable(targets: policies.count)
+        ring = ProbeRing(capacity: policies.count)
+        witnesses = DeadlineQueue(
+            timeout: min(BoundedMachine.witnessTime, configuration.timeout))
+        isGateOpen = !configuration.usesGate
+        slots = max(configuration.maxInFlight, 1)
+        var random = SeededRandom(seed: configuration.seed)
+        gated = Array(policies.indices).shuffled(using: &random)
+        if !isGateOpen, configuration.sentinels > 0 {
+            sentinels = Sentinels.first(configuration.sentinels, policies: policies)
+        }
+    }
+
+    var inFlight: Int { flights.count }
+
+    var effectiveInterval: Duration {
+        let base = isGateOpen ? configuration.interval : configuration.idleInterval
+        let turns = Double(ring.count)
+        let byRate = turns / Double(max(configuration.maxRate, 1)) * 1e9
+        let patience = 1 / Double(BoundedMachine.patientShare)
+        let meanFlight =
+            Double(replaceAge.nanoseconds) * (1 - patience)
+            + Double(configuration.timeout.nanoseconds) * patience
+        let bySlots = turns * meanFlight / Double(slots)
+        return max(base, .nanoseconds(Int64(min(max(byRate, bySlots), 9e18))))
+    }
+
+    var nextDeadline: Instant? {
+        var next = witnesses.nextDeadline
+        func consider(_ moment: Instant?) {
+            guard let moment else { return }
+            next = next.map { min($0, moment) } ?? moment
+        }
+        consider(flights.oldest.flatMap { flights[$0] }.map { $0.start + configuration.timeout })
+        if let target = ring.first {
+            var launch = max(ring.lastTurn(of: target) + effectiveInterval, rateGate)
+            if flights.count >= slots, let oldest = flights.oldestImpatientStart {
+                launch = max(launch, oldest + replaceAge)
+            }
+            if flights.count < slots || flights.oldestImpatientStart != nil { consider(launch) }
+        }
+        return next
+    }
+
+    mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
+        if sentinels.isEmpty {
+            fillRing(now: now)
+        } else {
+            for target in sentinels { ring.append(target, lastTurn: now) }
+        }
+        ring.spread(over: effectiveInterval, now: now)
+        rateGate = now
+        finishIfDone(&actions)
+        tick(now: now, &actions)
+    }
+
+    mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
+        guard let flight = flights[number] else { return }
+        flights.setConnected(number, retransmitted: retransmitted, after: now - flight.start)
+    }
+
+    mutating func answered(
+        _ number: Int, status: Int, now: Instant, _ actions: inout [ProbeAction]
+    ) {
+        guard let flight = flights[number] else { return }
+        guard status == 200 else {
+            failed(number, .status, now: now, &actions)
+            return
+        }
+        let target = Int(flight.target)
+        let wasSettled = ledger.isSettled(target)
+        flights.close(number)
+        ledger.answered(flight, now: now, &actions)
+        if !wasSettled, ledger.isSettled(target) { settle(target, now: now, &actions) }
+        if configuration.expectation == .allow { openGate(now: now, &actions) }
+    }
+
+    mutating func failed(
+        _ number: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction]
+    ) {
+        guard let flight = flights[number] else { return }
+        let target = Int(flight.target)
+        let wasSettled = ledger.isSettled(target)
+        flights.close(number)
+        if reason == .local {
+            slots = max(min(slots, flights.count), 16)
+            slotsRecover = now + .seconds(1)
+        }
+        ledger.failed(flight, reason, now: now, &actions)
+        if !wasSettled, ledger.isSettled(target) { settle(target, now: now, &actions) }
+        if ledger.isSuspect(target) { openGate(now: now, &actions) }
+    }
+
+    mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
+        if now >= slotsRecover {
+            slots = max(configuration.maxInFlight, 1)
+            slotsRecover = Instant(nanoseconds: .max)
+        }
+        while let number = flights.oldest, let flight = flights[number],
+            flight.start + configuration.timeout <= now
+        {
+            actions.append(.cancel(flight: number))
+            failed(number, .timedOut, now: now, &actions)
+        }
+        while let target = witnesses.popExpired(now: now) {
+            dismissWitnesses(of: target, startedBy: now, now: now, &actions)
+            finishIfDone(&actions)
+        }
+        launchDue(now: now, &actions)
+    }
+
+    mutating func stop(_ actions: inout [ProbeAction]) {
+        while let number = flights.oldest {
+            flights.close(number)
+            actions.append(.cancel(flight: number))
+        }
+        while let target = ring.first { ring.remove(target) }
+        witnesses = DeadlineQueue(timeout: witnesses.timeout)
+        hasFinished = true
+    }
+
+    // MARK: - Launching
+
+    /// How old a probe must be before a fresh one may take its slot: never so young that it could
+    /// be a slow answer, as far as the answers seen so far tell.
+    private var replaceAge: Duration {
+        min(max(configuration.minFlight, ledger.longestRoundTrip * 4), configuration.timeout)
+    }
+
+    private mutating func launchDue(now: Instant, _ actions: inout [ProbeAction]) {
+        let interval = effectiveInterval
+        let spacing = Duration.nanoseconds(1_000_000_000 / Int64(max(configuration.maxRate, 1)))
+        while let target = ring.first {
+            let due = ring.lastTurn(of: target) + interval
+            guard due <= now, rateGate <= now else { return }
+            if flights.count >= slots {
+                guard
+                    let victim = flights.replaceable(for: target, startedBy: now - replaceAge)
+                else { return }
+                actions.append(.cancel(flight: victim))
+                failed(victim, .unanswered, now: now, &actions)
+                // In deny mode the failure may have decided this very target.
+                guard ring.first == target else { continue }
+            }
+            // Counted from when the turn was due, so that the timer's granularity does not add up;
+            // from now when the turn is badly late, so that a stall is not followed by a storm.
+            ring.rotate(turn: now - due <= BoundedMachine.burst ? due : now)
+            rateGate = max(rateGate, now - BoundedMachine.burst) + spacing
+            ledger.launched(target)
+            let patient = ledger.targets[target].attempts % BoundedMachine.patientShare == 0
+            let number = flights.open(target: target, patient: patient, now: now)
+            actions.append(.launch(flight: number, target: target))
+        }
+    }
+
+    private mutating func openGate(now: Instant, _ actions: inout [ProbeAction]) {
+        guard !isGateOpen else { return }
+        isGateOpen = true
+        fillRing(now: now)
+        ring.spread(over: effectiveInterval, now: now)
+        actions.append(.openedGate)
+    }
+
+    private mutating func fillRing(now: Instant) {
+        for target in gated where !ledger.isSettled(target) { ring.append(target, lastTurn: now) }
+        gated = []
+    }
+
+    // MARK: - Settling
+
+    private mutating func settle(
+        _ target: Int, now: Instant, _ actions: inout [ProbeAction]
+    ) {
+        ring.remove(target)
+        if configuration.expectation == .allow {
+            dismissWitnesses(of: target, startedBy: now - witnesses.timeout, now: now, &actions)
+            if flights.oldest(of: target) != nil { _ = witnesses.start(target, now: now) }
+        } else {
+            while let number = flights.oldest(of: target) {
+                flights.close(number)
+                actions.append(.cancel(flight: number))
+            }
+        }
+        finishIfDone(&actions)
+    }
+
+    /// Books the flights of a settled target as unanswered and breaks them off. One that stands but
+    /// has no answer yet was let through: it is no witness for a closed target.
+    private mutating func dismissWitnesses(
+        of target: Int, startedBy latest: Instant, now: Instant, _ actions: inout [ProbeAction]
+    ) {
+        while let number = flights.oldest(of: target), let flight = flights[number],
+            flight.start <= latest
+        {
+            flights.close(number)
+            actions.append(.cancel(flight: number))
+            if !flight.isConnected || flight.retransmitted {
+                ledger.failed(flight, .unanswered, now: now, &actions)
+            }
+        }
+    }
+
+    private mutating func finishIfDone(_ actions: inout [ProbeAction]) {
+        guard !hasFinished, ledger.pending == 0, witnesses.isEmpty else { return }
+        hasFinished = true
+        actions.append(.finished)
+    }
+}
+
+/// The targets that are probed while the gate is closed, when not all of them are.
+enum Sentinels {
+    /// The first target of each of the first `count` distinct policies.
+    static func first(_ count: Int, policies: [Int]) -> [Int] {
+        var seen: Set<Int> = []
+        var first: [Int] = []
+        for (target, policy) in policies.enumerated() where first.count < count {
+            if seen.insert(policy).inserted { first.append(target) }
+        }
+        return first
+    }
+}

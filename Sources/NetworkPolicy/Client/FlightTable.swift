@@ -1,0 +1,162 @@
+import Pacing
+
+/// One probe under way.
+struct Flight: Sendable {
+    var start = Instant(nanoseconds: 0)
+    var connectNanoseconds: UInt64 = 0
+    var target: Int32 = -1
+    /// Neighbours in the order of launch, among patient or impatient flights; `next` also links
+    /// free places.
+    fileprivate var previous = FlightTable.none
+    fileprivate var next = FlightTable.none
+    /// Neighbours among the flights of the same target.
+    fileprivate var olderSibling = FlightTable.none
+    fileprivate(set) var youngerSibling = FlightTable.none
+    var isConnected = false
+    var retransmitted = false
+    /// May use up its timeout even when slots are short.
+    fileprivate(set) var isPatient = false
+
+    var isFree: Bool { target < 0 }
+}
+
+/// The probes under way: by number, by age, and by target, all O(1) and without allocation once the
+/// table has grown to what a run needs.
+struct FlightTable: Sendable {
+    static let none: Int32 = -1
+
+    private struct List: Sendable {
+        var head = FlightTable.none
+        var tail = FlightTable.none
+    }
+
+    private var flights: [Flight] = []
+    private var free = none
+    private var impatient = List()
+    private var patient = List()
+    /// The oldest and youngest flight of every target.
+    private var siblings: [List]
+    private(set) var count = 0
+
+    init(targets: Int) {
+        siblings = [List](repeating: List(), count: targets)
+    }
+
+    /// The flight of that number; nil when it has ended, so that late news of it is harmless.
+    subscript(number: Int) -> Flight? {
+        guard flights.indices.contains(number), !flights[number].isFree else { return nil }
+        return flights[number]
+    }
+
+    mutating func setConnected(_ number: Int, retransmitted: Bool, after time: Duration) {
+        flights[number].isConnected = true
+        flights[number].retransmitted = retransmitted
+        flights[number].connectNanoseconds = UInt64(clamping: time.nanoseconds)
+    }
+
+    mutating func open(target: Int, patient isPatient: Bool, now: Instant) -> Int {
+        let number: Int32
+        if free != FlightTable.none {
+            number = free
+            free = flights[Int(number)].next
+        } else {
+            number = Int32(flights.count)
+            flights.append(Flight())
+        }
+        var flight = Flight()
+        flight.start = now
+        flight.target = Int32(target)
+        flight.isPatient = isPatient
+        flight.previous = isPatient ? patient.tail : impatient.tail
+        flight.olderSibling = siblings[target].tail
+        flights[Int(number)] = flight
+        if flight.previous != FlightTable.none {
+            flights[Int(flight.previous)].next = number
+        } else if isPatient {
+            patient.head = number
+        } else {
+            impatient.head = number
+        }
+        if isPatient { patient.tail = number } else { impatient.tail = number }
+        if flight.olderSibling != FlightTable.none {
+            flights[Int(flight.olderSibling)].youngerSibling = number
+        } else {
+            siblings[target].head = number
+        }
+        siblings[target].tail = number
+        count += 1
+        return Int(number)
+    }
+
+    mutating func close(_ number: Int) {
+        let flight = flights[number]
+        let target = Int(flight.target)
+        if flight.previous != FlightTable.none {
+            flights[Int(flight.previous)].next = flight.next
+        } else if flight.isPatient {
+            patient.head = flight.next
+        } else {
+            impatient.head = flight.next
+        }
+        if flight.next != FlightTable.none {
+            flights[Int(flight.next)].previous = flight.previous
+        } else if flight.isPatient {
+            patient.tail = flight.previous
+        } else {
+            impatient.tail = flight.previous
+        }
+        if flight.olderSibling != FlightTable.none {
+            flights[Int(flight.olderSibling)].youngerSibling = flight.youngerSibling
+        } else {
+            siblings[target].head = flight.youngerSibling
+        }
+        if flight.youngerSibling != FlightTable.none {
+            flights[Int(flight.youngerSibling)].olderSibling = flight.olderSibling
+        } else {
+            siblings[target].tail = flight.olderSibling
+        }
+        flights[number] = Flight()
+        flights[number].next = free
+        free = Int32(number)
+        count -= 1
+    }
+
+    /// The flight that has been under way longest; nil when there is none.
+    var oldest: Int? {
+        let (a, b) = (patient.head, impatient.head)
+        if a == FlightTable.none { return b == FlightTable.none ? nil : Int(b) }
+        if b == FlightTable.none { return Int(a) }
+        return flights[Int(a)].start <= flights[Int(b)].start ? Int(a) : Int(b)
+    }
+
+    /// The oldest flight of a target; nil when it has none.
+    func oldest(of target: Int) -> Int? {
+        siblings[target].head == FlightTable.none ? nil : Int(siblings[target].head)
+    }
+
+    /// The flight to give up for a fresh probe of `target`: the oldest of its own that may be
+    /// replaced, else the oldest of all. Looks at a handful only, so that it stays O(1) when many
+    /// connections stand without an answer.
+    func replaceable(for target: Int, startedBy latest: Instant) -> Int? {
+        var next = siblings[target].head
+        for _ in 0..<8 where next != FlightTable.none {
+            let flight = flights[Int(next)]
+            if flight.start > latest { break }
+            if !flight.isPatient, !flight.isConnected { return Int(next) }
+            next = flight.youngerSibling
+        }
+        next = impatient.head
+        for _ in 0..<8 where next != FlightTable.none {
+            let flight = flights[Int(next)]
+            if flight.start > latest { break }
+            if !flight.isConnected { return Int(next) }
+            next = flight.next
+        }
+        return nil
+    }
+
+    /// When the oldest impatient flight was launched.
+    var oldestImpatientStart: Instant? {
+        impatient.head == FlightTable.none ? nil : flights[Int(impatient.head)].start
+    }
+}

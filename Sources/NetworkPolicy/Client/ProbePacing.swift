@@ -1,0 +1,78 @@
+import Pacing
+
+/// What the client's machines ask their adapter to do.
+///
+/// A *flight* is one probe under way, named by a small number that is used again after its end; a
+/// *target* is one entry × address × port of the connection list, named by its place in it.
+enum ProbeAction: Equatable, Sendable {
+    /// Connect to the target, send `GET /`, report the response head.
+    case launch(flight: Int, target: Int)
+    /// Break the probe off; nothing more is reported of it.
+    case cancel(flight: Int)
+    /// The target answered with 200 for the first time. Its ledger entry has the moment.
+    case answered(target: Int)
+    /// A target that answered has stopped to (`--expect deny`). Its ledger entry has the moment.
+    case denied(target: Int)
+    /// A probe failed: the target's `count`-th failure in all.
+    case failed(target: Int, reason: ProbeFailure, count: Int)
+    /// So many failures in a row that the target counts as failed, once; it is probed on.
+    case movedToFailedQueue(target: Int)
+    /// The first sign that the policies are being created: full pace from now on.
+    case openedGate
+    /// Every target has its result, and no evidence is outstanding.
+    case finished
+}
+
+/// Why a probe did not succeed. All but `.local` say something about the target.
+enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
+    /// Connection refused: nobody listens, or a firewall answers with a reset.
+    case refused
+    /// Reset or closed before the response head was complete.
+    case reset
+    /// Host, network or port unreachable, or administratively prohibited.
+    case unreachable
+    /// No answer within the probe's timeout.
+    case timedOut
+    /// No answer so far, and its place was needed for a fresh probe; or a younger one has answered.
+    case unanswered
+    /// An answer with a status other than 200.
+    case status
+    /// An answer that is not HTTP.
+    case malformed
+    /// This machine could not even try: out of descriptors, ports or buffers.
+    case local
+}
+
+/// The pace at which a client probes its targets: ``BoundedMachine`` or ``ClassicMachine``.
+///
+/// Pure: told what happened and what time it is, they append what to do.
+protocol ProbePacing: Sendable {
+    var ledger: ProbeLedger { get }
+    /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
+    var nextDeadline: Instant? { get }
+    /// The time between two probes of one target as it is now, stretched by the limits.
+    var effectiveInterval: Duration { get }
+    var isGateOpen: Bool { get }
+    var inFlight: Int { get }
+
+    mutating func start(now: Instant, _ actions: inout [ProbeAction])
+    /// The connection stands.
+    /// - Parameter retransmitted: the kernel had to send the SYN more than once.
+    mutating func connected(_ flight: Int, retransmitted: Bool, now: Instant)
+    /// The response head has arrived.
+    mutating func answered(
+        _ flight: Int, status: Int, now: Instant, _ actions: inout [ProbeAction])
+    mutating func failed(
+        _ flight: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction])
+    mutating func tick(now: Instant, _ actions: inout [ProbeAction])
+    /// Breaks everything off; the ledger stays.
+    mutating func stop(_ actions: inout [ProbeAction])
+}
+
+/// What a client run waits for.
+public enum PolicyExpectation: String, Sendable, CaseIterable {
+    /// Targets are blocked, and answer once a policy allows it.
+    case allow
+    /// Targets answer, and stop to once a policy forbids it.
+    case deny
+}

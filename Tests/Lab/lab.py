@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Measures the instruments themselves: what they report against what was really done.
+
+Exit codes: 0 all bars hold, 1 a bar was missed, 64 usage, 77 nothing could be run here.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import unittest
+
+import clients
+import network
+import proxies
+from clients import Run
+from program import Failure
+
+FAST = ("--no-gate", "--interval", "10ms", "--max-rate", "50000")
+
+# name: (in the quick set, needs namespaces, what it is, how it is run)
+SCENARIOS = {
+    "idle": (True, False, "a client that waits", clients.idle),
+    "memory": (True, True, "10,000 targets that never open", clients.memory),
+    "defaults": (True, True, "1,000 targets, all defaults", Run(1000, 50, 300)),
+    "no-gate": (True, True, "1,000 targets, --no-gate", Run(1000, 50, 120, ("--no-gate",))),
+    "fast": (True, True, "5,000 targets, " + " ".join(FAST), Run(5000, 250, 150, FAST)),
+    "reject": (False, True, "500 targets, SYNs rejected",
+               Run(500, 50, 120, ("--no-gate",), mode="reject")),
+    "ipv6": (False, True, "500 targets over IPv6",
+             Run(500, 50, 120, ("--no-gate",), ipv6=True)),
+    "delay": (False, True, "500 targets, 50 ms away and back",
+              # Two round trips (connect, request) come on top of the interval.
+              Run(500, 50, 220, ("--no-gate",), delay_ms=(25, 25))),
+    "jitter": (False, True, "100 targets, packets take 1 to 50 ms and overtake each other",
+               Run(100, 20, 240, ("--no-gate", "--interval", "20ms"), delay_ms=(1, 50))),
+    "loss": (False, True, "500 targets, 2 % of the client's packets lost",
+             # One probe in twenty fails by a lost packet: the next one comes an interval later.
+             Run(500, 50, 320, ("--no-gate",), loss=0.02)),
+    "deny": (False, True, "200 targets shut one by one",
+             Run(200, 50, 300, ("--expect", "deny"), deny=True)),
+    "deny-reject": (False, True, "200 targets shut one by one, SYNs rejected",
+                    Run(200, 50, 300, ("--expect", "deny"), mode="reject", deny=True)),
+    "proxy": (True, False, "200 clients × 10 connections", proxies.small),
+    "proxy-large": (True, False, "200 clients × 1,000 connections", proxies.large),
+    "proxy-broken": (True, False, "195 good clients and 5 broken ones", proxies.broken),
+}
+
+
+def main():
+    # So that every `with` and `finally` is left in order.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nft and ip are, if not root's PATH is ours
+    options = arguments()
+    names = chosen(options)
+    judge_the_judge()
+    raise_descriptor_limit()
+    start = time.monotonic()
+    outcome = {name: run(name, options) for name in names}
+    missed = [f"{name} ({what})" for name, found in outcome.items() for what in found["missed"]]
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(outcome, file, indent=1, default=plain)
+    bars = sum(len(found["bars"]) for found in outcome.values())
+    print(f"lab: {len(outcome)} scenarios, {bars} bars, {len(missed)} missed, "
+          f"{time.monotonic() - start:.0f} s" + "".join(f"\n  missed: {what}" for what in missed))
+    sys.exit(1 if missed else 0)
+
+
+def plain(bar):
+    """For JSON, which has no word for endless."""
+    value = bar.value if math.isfinite(bar.value) else None
+    return {**vars(bar), "value": value, "holds": bar.holds}
+
+
+def arguments():
+    listing = "\n".join(
+        f"  {name:<13} {what}{', in quick' if quick else ''}"
+        for name, (quick, _, what, _) in SCENARIOS.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="scenarios:\n" + listing,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.error = lambda message: (print(f"lab: {message}", file=sys.stderr), sys.exit(64))
+    parser.add_argument("--sonde", required=True, help="the binary under test")
+    parser.add_argument("--scenario", default="quick", help="quick, all, or names with commas")
+    parser.add_argument("--target", default="sonde", choices=["sonde", "python"],
+                        help="whose target answers (default: sonde)")
+    parser.add_argument("--seed", type=int, default=1, help="order of the openings (default: 1)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("client_flags", nargs="*", metavar="-- FLAG",
+                        help="passed to every client, after the scenario's own")
+    options = parser.parse_args()
+    path = shutil.which(options.sonde)
+    if not path:
+        parser.error(f"--sonde {options.sonde}: not an executable file")
+    options.sonde = [os.path.abspath(path)]
+    return options
+
+
+def chosen(options):
+    if options.scenario == "all":
+        names = list(SCENARIOS)
+    elif options.scenario == "quick":
+        names = [name for name, scenario in SCENARIOS.items() if scenario[0]]
+    else:
+        names = options.scenario.split(",")
+        for name in names:
+            if name not in SCENARIOS:
+                print(f"lab: no scenario {name}; there are: {', '.join(SCENARIOS)}, quick, all",
+                      file=sys.stderr)
+                sys.exit(64)
+    try:
+        network.try_it()
+    except network.NotPermitted as error:
+        enter_user_namespace()
+        skipped = [name for name in names if SCENARIOS[name][1]]
+        if skipped:
+            print(f"lab skipped: {', '.join(skipped)}: {error}")
+        names = [name for name in names if name not in skipped]
+        if not names:
+            sys.exit(77)
+    return names
+
+
+def enter_user_namespace():
+    """Starts anew as root of a user namespace, where the kernel lets ordinary users have one."""
+    if os.geteuid() == 0 or not shutil.which("unshare"):
+        return
+    inside = ["unshare", "--user", "--map-root-user", "--net"]
+    if os.spawnvp(os.P_WAIT, "unshare", [*inside, "ip", "link", "set", "lo", "up"]) == 0:
+        again = 'ip link set lo up && exec "$@"'
+        os.execvp("unshare", [*inside, "sh", "-c", again, "sh", sys.executable, *sys.argv])
+
+
+def judge_the_judge():
+    tests = unittest.defaultTestLoader.loadTestsFromName("test_judge")
+    if not unittest.TextTestRunner(sys.stderr, verbosity=0).run(tests).wasSuccessful():
+        sys.exit(1)
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(name, options):
+    """Prints the scenario's table; a failure of the program is a missed bar, not an end."""
+    print(f"{name}: {SCENARIOS[name][2]}", flush=True)
+    try:
+        found = SCENARIOS[name][3](options)
+    except network.NotPermitted as error:
+        print(f"  skipped: {error}", flush=True)
+        return {"figures": {}, "bars": [], "missed": []}
+    except (Failure, OSError, RuntimeError) as error:
+        print(f"  FAILED: {error}", flush=True)
+        return {"figures": {}, "bars": [], "missed": [str(error)]}
+    for what, figure in found["figures"].items():
+        print(f"  {what:<24} {figure}")
+    for bar in found["bars"]:
+        print(bar)
+        if not bar.holds and bar.name in found.get("examples", {}):
+            print(f"      for example: {found['examples'][bar.name]}")
+    found["missed"] = [bar.name for bar in found["bars"] if not bar.holds]
+    sys.stdout.flush()
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,114 @@
+"""The lab's judge must find what it is for: every kind of fault, on made-up results."""
+
+import math
+import unittest
+
+import judge
+
+
+def stamp(nanoseconds):
+    seconds, rest = divmod(nanoseconds, 10**9)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    return f"2026-11-21T04:14:{seconds:02}{fraction}Z"
+
+
+BASE = judge.nanoseconds("2026-11-21T04:14:00Z")
+MS = 10**6
+
+
+def change(milliseconds, index=0):
+    before = BASE + milliseconds * MS
+    return judge.Change(8080, index, f"p-{index}", before, before + MS)
+
+
+def result(milliseconds, floor=None, **other):
+    entry = {
+        "address": "10.0.0.2", "port": 8080, "connectionidx": 0, "npname": "p-0",
+        "timestamp": stamp(milliseconds * MS),
+        "notbefore": None if floor is None else stamp(floor * MS),
+        "uncertaintyms": None if floor is None else milliseconds - floor,
+    }
+    entry.update(other)
+    return entry
+
+
+def faults(*results, opened=1000):
+    return dict(judge.compare({"10.0.0.2": change(opened)}, list(results)).faults)
+
+
+class JudgeTests(unittest.TestCase):
+    def test_a_sound_result_has_no_fault(self):
+        comparison = judge.compare({"10.0.0.2": change(1000)}, [result(1080, 980)])
+        self.assertEqual(comparison.faults, {})
+        self.assertEqual(comparison.errors, [80])
+        self.assertEqual(comparison.uncertainties, [100])
+
+    def test_times_are_read_to_the_nanosecond(self):
+        self.assertEqual(judge.nanoseconds("1970-01-01T00:00:01.000000001Z"), 10**9 + 1)
+        self.assertEqual(judge.nanoseconds("1970-01-01T00:00:01.5Z"), 1_500_000_000)
+        self.assertEqual(judge.nanoseconds("1970-01-01T00:00:02Z"), 2_000_000_000)
+        for wrong in ["1970-01-01T00:00:01.50Z", "1970-01-01T00:00:01+00:00", "now", ""]:
+            with self.assertRaises(ValueError):
+                judge.nanoseconds(wrong)
+
+    def test_a_timestamp_before_the_opening_is_a_lie(self):
+        self.assertEqual(faults(result(999, 900)), {"bound broken": 1})
+
+    def test_a_lower_bound_after_the_opening_is_a_lie(self):
+        self.assertEqual(faults(result(1050, 1002)), {"bound broken": 1})
+        self.assertEqual(faults(result(1050, 1001)), {})  # within the time the change took
+
+    def test_a_missing_lower_bound_is_counted(self):
+        self.assertEqual(faults(result(1050)), {"no lower bound": 1})
+
+    def test_the_stated_uncertainty_must_be_the_width(self):
+        self.assertEqual(faults(result(1050, 950, uncertaintyms=50)), {"wrong uncertainty": 1})
+        self.assertEqual(faults(result(1050, 950, uncertaintyms=None)), {"wrong uncertainty": 1})
+
+    def test_labels_must_come_back(self):
+        for wrong in [{"port": 80}, {"connectionidx": 1}, {"npname": "p-1"}]:
+            self.assertEqual(faults(result(1050, 950, **wrong)), {"wrong label": 1})
+
+    def test_missing_double_and_foreign_results_are_faults(self):
+        good = result(1050, 950)
+        self.assertEqual(faults(), {"undetected": 1})
+        self.assertEqual(faults(good, good), {"reported twice": 1})
+        foreign = result(1050, 950, address="10.0.0.9")
+        self.assertEqual(faults(good, foreign), {"unknown target": 1})
+
+    def test_an_unreadable_time_is_a_fault(self):
+        self.assertEqual(faults(result(1050, 950, timestamp="soon")), {"unreadable time": 1})
+
+    def test_an_undetected_target_is_an_endless_error(self):
+        changes = {f"10.0.0.{n}": change(1000, n) for n in range(100)}
+        found = [
+            result(1010 + n, 990, address=f"10.0.0.{n}", connectionidx=n, npname=f"p-{n}")
+            for n in range(98)
+        ]
+        comparison = judge.compare(changes, found)
+        self.assertEqual(comparison.percentile(0.5), 59)
+        self.assertEqual(comparison.percentile(0.99), math.inf)
+        self.assertEqual(judge.compare({}, []).percentile(0.99), math.inf)
+
+    def test_percentiles_are_values_that_occurred(self):
+        values = list(range(1, 1001))
+        self.assertEqual(judge.rank(values, 0.5), 500)
+        self.assertEqual(judge.rank(values, 0.99), 990)
+        self.assertEqual(judge.rank(values, 1), 1000)
+        self.assertEqual(judge.rank([7], 0.99), 7)
+
+    def test_bars_hold_up_to_the_limit_and_not_beyond(self):
+        good = judge.compare({"10.0.0.2": change(1000)}, [result(1080, 980)])
+        self.assertTrue(all(bar.holds for bar in judge.bars(good, p99_ms=80)))
+        self.assertEqual([b.name for b in judge.bars(good, 79) if not b.holds], ["p99 error"])
+        late = judge.compare({"10.0.0.2": change(1000)}, [result(1080, 1010)])
+        self.assertEqual([b.name for b in judge.bars(late, 80) if not b.holds], ["bound broken"])
+        self.assertTrue(all(bar.holds for bar in judge.bars(late, 80, broken=1)))
+        twice = judge.compare({"10.0.0.2": change(1000)}, [result(1080, 980)] * 2)
+        self.assertEqual([b.name for b in judge.bars(twice, 80) if not b.holds], ["reported twice"])
+        self.assertIn("MISSED", str(judge.Bar("x", 2, 1)))
+        self.assertIn("MISSED", str(judge.Bar("x", math.inf, 1)))
+
+
+if __name__ == "__main__":
+    unittest.main()
