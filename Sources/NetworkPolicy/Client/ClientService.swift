@@ -49,6 +49,11 @@ public final class ClientService: Service {
     /// Where the API listens.
     public var address: SocketAddress? { control.address }
 
+    /// Targets of this run that have a result.
+    public var detected: Int { run?.ledger.map { $0.count - $0.pending } ?? 0 }
+    /// Whether every target of the run has its result, and its final bounds.
+    public var isDone: Bool { run?.isFinished ?? false }
+
     /// A new list replaces the run under way: its probes are broken off, its results forgotten.
     private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {
         let list: ConnectionList
