@@ -61,6 +61,7 @@ let package = Package(
             name: "NetworkPolicyTests",
             dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
         .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
