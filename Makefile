@@ -61,7 +61,7 @@ lint: build-needs ## Check format, imports, lengths and comments
 	@swift format lint --strict -r Sources Tests Package.swift
 	@swift test $(TESTS) --filter TidyTests
 
-# Leaks are looked for as well. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
+# Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
 test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@echo "== unit tests under the address sanitizer"
 	@swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)

@@ -44,6 +44,7 @@ public struct DeadlineQueue<Payload> {
     @usableFromInline var tail = DeadlineQueue.none
     /// Freed places, linked by `next`.
     @usableFromInline var free = DeadlineQueue.none
+    /// How many entries are running.
     public private(set) var count = 0
 
     @inlinable static var none: UInt32 { .max }
@@ -55,6 +56,7 @@ public struct DeadlineQueue<Payload> {
         timeoutNanoseconds = UInt64(timeout.nanoseconds)
     }
 
+    /// Whether no entry is running.
     @inlinable public var isEmpty: Bool { head == Self.none }
 
     /// When the oldest entry expires; nil while there is none.
@@ -81,7 +83,7 @@ public struct DeadlineQueue<Payload> {
         return DeadlineToken(index: index, generation: entries[Int(index)].generation)
     }
 
-    /// Lets a running entry expire `timeout` after `now` instead. Does nothing for one that is gone.
+    /// Lets a running entry expire `timeout` after `now` instead; nothing for one that is gone.
     @inlinable
     public mutating func restart(_ token: DeadlineToken, now: Instant) {
         guard isCurrent(token) else { return }

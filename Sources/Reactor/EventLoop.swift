@@ -50,6 +50,13 @@ public final class EventLoop {
     /// The monotonic clock, read afresh at every call (about 20 ns).
     public var now: Instant { Instant(nanoseconds: uv_hrtime()) }
 
+    /// The wall clock: nanoseconds since 1970-01-01T00:00:00Z. Jumps when somebody sets it, so only
+    /// for telling people when something was; ``now`` is for measuring.
+    public static var wallClockNanoseconds: Int64 { sonde_wall_clock_nanoseconds() }
+
+    /// How many descriptors this process may have open.
+    public static var descriptorLimit: Int { Int(clamping: sonde_descriptor_limit()) }
+
     /// Runs until ``stop()``, or until nothing is open any more.
     public func run() {
         uv_run(raw, UV_RUN_DEFAULT)
@@ -90,8 +97,8 @@ public final class EventLoop {
 
     /// Gives the loop back.
     ///
-    /// - Throws: ``UVError`` (busy) when a handle was left open; the loop then stays usable, so that
-    ///   the handle can be closed and the call repeated.
+    /// - Throws: ``UVError`` (busy) when a handle was left open; the loop then stays usable, so
+    ///   that the handle can be closed and the call repeated.
     public func close() throws(UVError) {
         guard !isClosed else { return }
         uv_run(raw, UV_RUN_NOWAIT)  // work that is still enqueued

@@ -8,6 +8,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, LosslessStringConvertib
     /// The upper and lower half of the 128 bits; an IPv4 address is the low 32 of `low`.
     let high: UInt64
     let low: UInt64
+    /// Which of the two families it is of.
     public let isIPv6: Bool
 
     /// From the 32 bits of an IPv4 address: `0x7F000001` is 127.0.0.1.

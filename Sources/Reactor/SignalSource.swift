@@ -4,6 +4,13 @@ import CLibuv
 ///
 /// It does not keep the loop running: a program ends when its work does, not when a signal comes.
 public final class SignalSource {
+    /// What an orchestrator sends to end a process politely.
+    public static let terminate: Int32 = SIGTERM
+    /// What a terminal sends for Control-C.
+    public static let interrupt: Int32 = SIGINT
+    /// For the program's own use.
+    public static let user1: Int32 = SIGUSR1
+
     private let handle: UnsafeMutablePointer<uv_signal_t>
     private var onSignal: (() -> Void)?
 

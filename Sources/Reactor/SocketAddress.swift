@@ -2,9 +2,12 @@ import CLibuv
 
 /// An IPv4 or IPv6 address with a TCP port: `10.0.0.1:80`, `[::1]:80`.
 public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
+    /// The host.
     public var ipAddress: IPAddress
+    /// The TCP port; 0 lets the kernel choose one.
     public var port: UInt16
 
+    /// From its two parts.
     public init(_ ipAddress: IPAddress, port: UInt16) {
         self.ipAddress = ipAddress
         self.port = port
@@ -24,6 +27,25 @@ public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
         // held as IPv4 but written with brackets, so the text decides.
         guard text.hasPrefix("[") == host.contains(":") else { return nil }
         self.init(address, port: port)
+    }
+
+    /// Appends the text form without making a string of it.
+    public func append(to bytes: inout [UInt8]) {
+        if let v4 = ipAddress.v4Bits {
+            for shift: UInt32 in [24, 16, 8, 0] {
+                SocketAddress.append(decimal: UInt16(v4 >> shift & 0xFF), to: &bytes)
+                if shift > 0 { bytes.append(UInt8(ascii: ".")) }
+            }
+            bytes.append(UInt8(ascii: ":"))
+            SocketAddress.append(decimal: port, to: &bytes)
+        } else {
+            bytes.append(contentsOf: description.utf8)
+        }
+    }
+
+    private static func append(decimal number: UInt16, to bytes: inout [UInt8]) {
+        if number >= 10 { append(decimal: number / 10, to: &bytes) }
+        bytes.append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 
     /// Splits `host:port` or `[v6]:port` without looking at what the host is; nil when the port is

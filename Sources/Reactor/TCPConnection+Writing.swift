@@ -42,7 +42,7 @@ extension TCPConnection {
         bytes.withUnsafeBytes { write($0) }
     }
 
-    /// Sends a FIN after what is queued (half-close): the peer reads the end, and may go on sending.
+    /// Sends a FIN after what is queued (half-close): the peer reads the end and may go on sending.
     public func endWriting() {
         guard state == .open else { return }
         let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)

@@ -20,6 +20,7 @@ import Pacing
 public final class TCPConnection {
     enum State: UInt8 { case idle, connecting, open, closing }
 
+    /// The loop it lives on.
     public let loop: EventLoop
     let handle: UnsafeMutablePointer<uv_tcp_t>
     private var connectRequest: UnsafeMutablePointer<uv_connect_t>?
@@ -58,6 +59,7 @@ public final class TCPConnection {
     /// The connection is idle again: descriptor and memory are free.
     public var onClose: ((TCPConnection) -> Void)?
 
+    /// An idle connection: memory, and no descriptor yet.
     public init(loop: EventLoop) {
         self.loop = loop
         handle = .allocate(capacity: 1)
@@ -82,6 +84,18 @@ public final class TCPConnection {
                 uv_tcp_getsockname(handle, $0, &length)
             }
         }
+    }
+
+    /// How many segments the kernel had to send again so far, the SYN included; nil where it does
+    /// not say (Linux: `TCP_INFO`).
+    public var retransmissions: Int? {
+        var descriptor: Int32 = -1
+        guard state == .open,
+            handle.withMemoryRebound(
+                to: uv_handle_t.self, capacity: 1, { uv_fileno($0, &descriptor) }) == 0
+        else { return nil }
+        let count = sonde_retransmissions(descriptor)
+        return count < 0 ? nil : Int(count)
     }
 
     /// Connects. The connection must be idle.
@@ -275,7 +289,7 @@ public final class TCPConnection {
         onEnd = nil
         onWritable = nil
         context = nil
-        // libuv refuses the reset while a half-close is under way; a plain close is all that is left.
+        // libuv refuses the reset while a half-close is under way; a plain close has to do.
         if reset, wasOpen, uv_tcp_close_reset(handle, TCPConnection.onHandleClosed) >= 0 { return }
         Reactor.closeHandle(handle, TCPConnection.onHandleClosed)
     }

@@ -13,6 +13,8 @@ public final class Timer {
     /// When it will fire; nil while it is not scheduled.
     public private(set) var deadline: Instant?
 
+    /// A timer that is not scheduled yet.
+    /// - Parameter onFire: called each time its moment has come.
     public init(loop: EventLoop, onFire: @escaping () -> Void) {
         self.loop = loop
         self.onFire = onFire
@@ -27,8 +29,8 @@ public final class Timer {
     public func schedule(at moment: Instant) {
         guard onFire != nil else { return }
         deadline = moment
-        // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the first
-        // whole millisecond at or after the moment, however stale that clock is.
+        // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the
+        // first whole millisecond at or after the moment, however stale that clock is.
         let dueMilliseconds =
             moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
         let nowMilliseconds = uv_now(loop.raw)

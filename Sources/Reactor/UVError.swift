@@ -12,6 +12,7 @@ public struct UVError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The address the operation was about, where there is one.
     public let address: SocketAddress?
 
+    /// - Parameter code: negative, as libuv returns it.
     public init(operation: String, code: Int32, address: SocketAddress? = nil) {
         self.operation = operation
         self.code = code

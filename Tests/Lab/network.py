@@ -33,7 +33,7 @@ def check(returned, what):
 
 
 class Namespace:
-    """`with namespace:` puts this thread, the sockets it makes and the programs it starts inside."""
+    """`with namespace:` puts this thread, its new sockets and the programs it starts inside."""
 
     def __init__(self):
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

@@ -4,45 +4,46 @@ import Pacing
 ///
 ///     gate      event                        gate     what follows
 ///     closed    turn of a target (1 s each)  closed   launch
-///     closed    first 200 (deny: first       open     openedGate; all pending targets come due
-///               failure of an answering one)          evenly over one interval
+///     closed    first 200 (deny: an          open     openedGate; all pending targets come due
+///               answering one fails, or is            evenly over one interval
+///               silent for 50 ms)
 ///     open      turn of a target (100 ms)    open     launch
 ///     any       200                          any      answered; the target leaves the ring, its
-///                                                     other flights stay as witnesses for a while
-///     any       failure, timeout             any      failed, movedToFailedQueue at the third in a row
+///                                                     other flights stay as witnesses
+///     any       failure, timeout             any      failed; the third in a row: movedToFailedQueue
 ///     any       witnesses have spoken        any      cancel what is left; finished after the last
 ///
 /// A turn comes due one effective interval after the target's last one:
 ///
-///     effective interval = max(interval, pending / max-rate, pending × mean flight / max-in-flight)
+///     effective interval = max(interval, pending / maxRate, pending × mean flight / maxInFlight)
 ///
 /// A firewall that drops SYNs leaves probes hanging until their timeout. When slots run short, the
 /// oldest probe of the same target (else of all) that is older than `minFlight` makes room. That
 /// alone would never find a target whose round trip is longer than `minFlight`, so every sixteenth
 /// probe of a target is patient: it keeps its slot until its timeout.
-public struct BoundedMachine: ProbePacing, Sendable {
-    public struct Configuration: Sendable {
-        public var interval = Duration.milliseconds(100)
-        public var idleInterval = Duration.seconds(1)
+struct BoundedMachine: ProbePacing, Sendable {
+    struct Configuration: Sendable {
+        var interval = Duration.milliseconds(100)
+        var idleInterval = Duration.seconds(1)
         /// Whether to idle until the first sign of a policy.
-        public var usesGate = true
+        var usesGate = true
         /// While the gate is closed, probe only the first address of each of the first so many
         /// distinct policies; 0 for all targets.
-        public var sentinels = 0
+        var sentinels = 0
         /// Probes per second, at most.
-        public var maxRate = 10_000
-        public var maxInFlight = 10_000
+        var maxRate = 10_000
+        var maxInFlight = 10_000
         /// How long a probe keeps its slot even when slots run short.
-        public var minFlight = Duration.milliseconds(250)
+        var minFlight = Duration.milliseconds(250)
         /// The longest a whole probe may take.
-        public var timeout = Duration.milliseconds(1500)
+        var timeout = Duration.milliseconds(1500)
         /// Failures in a row until a target counts as failed (deny: as closed).
-        public var attempts = 3
-        public var expectation = PolicyExpectation.allow
+        var attempts = 3
+        var expectation = PolicyExpectation.allow
         /// Of the order of first probes.
-        public var seed: UInt64 = 1
+        var seed: UInt64 = 1
 
-        public init() {}
+        init() {}
     }
 
     private static let patientShare: UInt32 = 16
@@ -51,8 +52,11 @@ public struct BoundedMachine: ProbePacing, Sendable {
     /// A witness older than this has nothing more to say: after one second the kernel sends the SYN
     /// again (RFC 6298 §2), and an answer to that one does not tell what became of the first.
     private static let witnessTime = Duration.milliseconds(900)
+    /// Deny: how long a target that used to answer may be silent before the gate opens. Wrong on
+    /// a slower path, where it only makes full pace begin early.
+    private static let silence = Duration.milliseconds(50)
 
-    public private(set) var ledger: ProbeLedger
+    private(set) var ledger: ProbeLedger
     private let configuration: Configuration
     private var flights: FlightTable
     private var ring: ProbeRing
@@ -60,9 +64,11 @@ public struct BoundedMachine: ProbePacing, Sendable {
     private var witnesses: DeadlineQueue<Int>
     /// Targets that are not in the ring yet, in the order of their first probes.
     private var gated: [Int]
+    /// Deny, while the gate is closed: flights, by number and launch.
+    private var silences = DeadlineQueue<Launch>(timeout: BoundedMachine.silence)
     /// The few that are probed while the gate is closed; empty for all.
     private var sentinels: [Int] = []
-    public private(set) var isGateOpen: Bool
+    private(set) var isGateOpen: Bool
     /// The earliest moment of the next launch that the rate allows.
     private var rateGate = Instant(nanoseconds: 0)
     /// Fewer slots than configured for a while after this machine ran out of something.
@@ -70,8 +76,13 @@ public struct BoundedMachine: ProbePacing, Sendable {
     private var slotsRecover = Instant(nanoseconds: .max)
     private var hasFinished = false
 
+    private struct Launch: Sendable {
+        var flight: Int
+        var at: Instant
+    }
+
     /// - Parameter policies: for each target, a number that stands for its policy.
-    public init(policies: [Int], configuration: Configuration) {
+    init(policies: [Int], configuration: Configuration) {
         self.configuration = configuration
         ledger = ProbeLedger(
             targets: policies.count, expectation: configuration.expectation,
@@ -89,9 +100,9 @@ public struct BoundedMachine: ProbePacing, Sendable {
         }
     }
 
-    public var inFlight: Int { flights.count }
+    var inFlight: Int { flights.count }
 
-    public var effectiveInterval: Duration {
+    var effectiveInterval: Duration {
         let base = isGateOpen ? configuration.interval : configuration.idleInterval
         let turns = Double(ring.count)
         let byRate = turns / Double(max(configuration.maxRate, 1)) * 1e9
@@ -103,12 +114,13 @@ public struct BoundedMachine: ProbePacing, Sendable {
         return max(base, .nanoseconds(Int64(min(max(byRate, bySlots), 9e18))))
     }
 
-    public var nextDeadline: Instant? {
+    var nextDeadline: Instant? {
         var next = witnesses.nextDeadline
         func consider(_ moment: Instant?) {
             guard let moment else { return }
             next = next.map { min($0, moment) } ?? moment
         }
+        consider(silences.nextDeadline)
         consider(flights.oldest.flatMap { flights[$0] }.map { $0.start + configuration.timeout })
         if let target = ring.first {
             var launch = max(ring.lastTurn(of: target) + effectiveInterval, rateGate)
@@ -120,7 +132,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         return next
     }
 
-    public mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
         if sentinels.isEmpty {
             fillRing(now: now)
         } else {
@@ -132,12 +144,12 @@ public struct BoundedMachine: ProbePacing, Sendable {
         tick(now: now, &actions)
     }
 
-    public mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
+    mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
         guard let flight = flights[number] else { return }
         flights.setConnected(number, retransmitted: retransmitted, after: now - flight.start)
     }
 
-    public mutating func answered(
+    mutating func answered(
         _ number: Int, status: Int, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard let flight = flights[number] else { return }
@@ -153,7 +165,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         if configuration.expectation == .allow { openGate(now: now, &actions) }
     }
 
-    public mutating func failed(
+    mutating func failed(
         _ number: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard let flight = flights[number] else { return }
@@ -169,7 +181,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
         if ledger.isSuspect(target) { openGate(now: now, &actions) }
     }
 
-    public mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
         if now >= slotsRecover {
             slots = max(configuration.maxInFlight, 1)
             slotsRecover = Instant(nanoseconds: .max)
@@ -184,23 +196,30 @@ public struct BoundedMachine: ProbePacing, Sendable {
             dismissWitnesses(of: target, startedBy: now, now: now, &actions)
             finishIfDone(&actions)
         }
+        while let launch = silences.popExpired(now: now) {
+            guard let flight = flights[launch.flight], flight.start == launch.at,
+                !flight.isConnected, ledger.isAnswering(Int(flight.target))
+            else { continue }
+            openGate(now: now, &actions)
+        }
         launchDue(now: now, &actions)
     }
 
-    public mutating func stop(_ actions: inout [ProbeAction]) {
+    mutating func stop(_ actions: inout [ProbeAction]) {
         while let number = flights.oldest {
             flights.close(number)
             actions.append(.cancel(flight: number))
         }
         while let target = ring.first { ring.remove(target) }
         witnesses = DeadlineQueue(timeout: witnesses.timeout)
+        silences = DeadlineQueue(timeout: silences.timeout)
         hasFinished = true
     }
 
     // MARK: - Launching
 
-    /// How old a probe must be before a fresh one may take its slot: never so young that it could be
-    /// a slow answer, as far as the answers seen so far tell.
+    /// How old a probe must be before a fresh one may take its slot: never so young that it could
+    /// be a slow answer, as far as the answers seen so far tell.
     private var replaceAge: Duration {
         min(max(configuration.minFlight, ledger.longestRoundTrip * 4), configuration.timeout)
     }
@@ -213,7 +232,7 @@ public struct BoundedMachine: ProbePacing, Sendable {
             guard due <= now, rateGate <= now else { return }
             if flights.count >= slots {
                 guard
-                    let victim = flights.replaceable(for: target, startedBy: now - replaceAge)
+                    let victim = flights.replaceable(for: target, launchedBy: now - replaceAge)
                 else { return }
                 actions.append(.cancel(flight: victim))
                 failed(victim, .unanswered, now: now, &actions)
@@ -228,12 +247,16 @@ public struct BoundedMachine: ProbePacing, Sendable {
             let patient = ledger.targets[target].attempts % BoundedMachine.patientShare == 0
             let number = flights.open(target: target, patient: patient, now: now)
             actions.append(.launch(flight: number, target: target))
+            if !isGateOpen, configuration.expectation == .deny {
+                _ = silences.start(Launch(flight: number, at: now), now: now)
+            }
         }
     }
 
     private mutating func openGate(now: Instant, _ actions: inout [ProbeAction]) {
         guard !isGateOpen else { return }
         isGateOpen = true
+        silences = DeadlineQueue(timeout: silences.timeout)
         fillRing(now: now)
         ring.spread(over: effectiveInterval, now: now)
         actions.append(.openedGate)

@@ -13,20 +13,20 @@ import Pacing
 /// For comparing with figures taken by that tool: a target waits behind the timeouts of all those
 /// before it, which is where its seconds of error come from. Unlike there, no queue is bounded, so
 /// that a full one cannot bring workers and queue to wait for each other.
-public struct ClassicMachine: ProbePacing, Sendable {
-    public struct Configuration: Sendable {
+struct ClassicMachine: ProbePacing, Sendable {
+    struct Configuration: Sendable {
         /// Workers, and probes under way.
-        public var parallel = 20
+        var parallel = 20
         /// Targets in a batch.
-        public var batch = 20
-        public var usesGate = true
-        public var idleInterval = Duration.seconds(1)
+        var batch = 20
+        var usesGate = true
+        var idleInterval = Duration.seconds(1)
         /// Policies whose first address is probed while the gate is closed.
-        public var sentinels = 3
-        public var timeout = Duration.milliseconds(1500)
-        public var attempts = 3
+        var sentinels = 3
+        var timeout = Duration.milliseconds(1500)
+        var attempts = 3
 
-        public init() {}
+        init() {}
     }
 
     private static let retryPause = Duration.milliseconds(100)
@@ -38,8 +38,8 @@ public struct ClassicMachine: ProbePacing, Sendable {
         var flight: Flight?
     }
 
-    public private(set) var ledger: ProbeLedger
-    public private(set) var isGateOpen: Bool
+    private(set) var ledger: ProbeLedger
+    private(set) var isGateOpen: Bool
     private let configuration: Configuration
     private var workers: [Worker]
     private var batches: [ArraySlice<Int>] = []
@@ -52,7 +52,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
     private var hasFinished = false
 
     /// - Parameter policies: for each target, a number that stands for its policy.
-    public init(policies: [Int], configuration: Configuration) {
+    init(policies: [Int], configuration: Configuration) {
         self.configuration = configuration
         ledger = ProbeLedger(
             targets: policies.count, expectation: .allow, attempts: configuration.attempts)
@@ -62,17 +62,17 @@ public struct ClassicMachine: ProbePacing, Sendable {
         sentinels = Sentinels.first(count, policies: policies)
     }
 
-    public var inFlight: Int { workers.count { $0.flight != nil } }
-    public var effectiveInterval: Duration {
+    var inFlight: Int { workers.count { $0.flight != nil } }
+    var effectiveInterval: Duration {
         isGateOpen ? ClassicMachine.retryPause : configuration.idleInterval
     }
 
-    public var nextDeadline: Instant? {
+    var nextDeadline: Instant? {
         let timeouts = workers.compactMap { $0.flight.map { $0.start + configuration.timeout } }
         return (timeouts + [retryAt, sentinelRoundAt].compactMap { $0 }).min()
     }
 
-    public mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func start(now: Instant, _ actions: inout [ProbeAction]) {
         if ledger.count == 0 {
             finishIfDone(&actions)
         } else if isGateOpen {
@@ -84,7 +84,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
         }
     }
 
-    public mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
+    mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
         guard workers.indices.contains(number), let flight = workers[number].flight else { return }
         workers[number].flight?.isConnected = true
         workers[number].flight?.retransmitted = retransmitted
@@ -92,7 +92,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
             clamping: (now - flight.start).nanoseconds)
     }
 
-    public mutating func answered(
+    mutating func answered(
         _ number: Int, status: Int, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard status == 200 else {
@@ -108,7 +108,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
         finishIfDone(&actions)
     }
 
-    public mutating func failed(
+    mutating func failed(
         _ number: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction]
     ) {
         guard let flight = endFlight(number) else { return }
@@ -123,7 +123,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
         feedWorkers(now: now, &actions)
     }
 
-    public mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
+    mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
         for number in workers.indices {
             guard let flight = workers[number].flight,
                 flight.start + configuration.timeout <= now
@@ -145,7 +145,7 @@ public struct ClassicMachine: ProbePacing, Sendable {
         feedWorkers(now: now, &actions)
     }
 
-    public mutating func stop(_ actions: inout [ProbeAction]) {
+    mutating func stop(_ actions: inout [ProbeAction]) {
         for number in workers.indices where workers[number].flight != nil {
             workers[number] = Worker()
             actions.append(.cancel(flight: number))

@@ -22,7 +22,7 @@ import Pacing
 ///
 /// A path that loses packets makes a lost probe look like a closed policy, so that a bound is wrong
 /// with at most the chance of that loss.
-public struct ProbeLedger: Sendable {
+struct ProbeLedger: Sendable {
     enum Phase: UInt8, Sendable {
         /// `allow`: not answered yet; `deny`: not answered even once.
         case waiting
@@ -50,37 +50,37 @@ public struct ProbeLedger: Sendable {
     }
 
     /// The outcome of one target.
-    public struct Result: Equatable, Sendable {
+    struct Result: Equatable, Sendable {
         /// When it opened or closed at the latest.
-        public let moment: Instant
+        let moment: Instant
         /// The latest moment at which it is known to have been as before; nil without evidence.
-        public let notBefore: Instant?
+        let notBefore: Instant?
         /// Probes started until the outcome, its own included.
-        public let attempts: Int
+        let attempts: Int
         /// How long the deciding probe took to connect; nil for a closing.
-        public let connect: Duration?
+        let connect: Duration?
         /// For a closing: what the first probe of the closed target met.
-        public let reason: ProbeFailure?
+        let reason: ProbeFailure?
 
         /// How wide the bounds are.
-        public var uncertainty: Duration? { notBefore.map { moment - $0 } }
+        var uncertainty: Duration? { notBefore.map { moment - $0 } }
     }
 
-    public let expectation: PolicyExpectation
+    let expectation: PolicyExpectation
     /// Failures in a row until a target counts as failed, or as closed.
     let attemptsLimit: Int
     private(set) var targets: [Target]
 
     /// Targets without a result.
-    public private(set) var pending: Int
+    private(set) var pending: Int
     /// Targets that have been in the failed queue.
-    public private(set) var failedTargets = 0
+    private(set) var failedTargets = 0
     /// Probes started.
-    public private(set) var probes = 0
+    private(set) var probes = 0
     /// Failed probes by reason, in the order of ``ProbeFailure``.
-    public private(set) var failures = [Int](repeating: 0, count: ProbeFailure.allCases.count)
+    private(set) var failures = [Int](repeating: 0, count: ProbeFailure.allCases.count)
     /// The longest time from a probe's start to its answer, of answers to a first SYN.
-    public private(set) var longestRoundTrip = Duration.zero
+    private(set) var longestRoundTrip = Duration.zero
 
     init(targets count: Int, expectation: PolicyExpectation, attempts: Int) {
         self.expectation = expectation
@@ -89,9 +89,9 @@ public struct ProbeLedger: Sendable {
         pending = count
     }
 
-    public var count: Int { targets.count }
+    var count: Int { targets.count }
 
-    public subscript(target: Int) -> Result? {
+    subscript(target: Int) -> Result? {
         let entry = targets[target]
         guard entry.phase == .settled else { return nil }
         return Result(
@@ -102,7 +102,13 @@ public struct ProbeLedger: Sendable {
             reason: expectation == .deny ? entry.reason : nil)
     }
 
+    /// Probes of a target started so far.
+    func attempts(of target: Int) -> Int { Int(targets[target].attempts) }
+
     func isSettled(_ target: Int) -> Bool { targets[target].phase == .settled }
+
+    /// Whether the target has answered and not stopped to (`deny`).
+    func isAnswering(_ target: Int) -> Bool { targets[target].phase == .answering }
 
     /// Whether a probe of this target has just failed that had been answering: the first hint of a
     /// closing.

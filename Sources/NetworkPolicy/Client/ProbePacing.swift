@@ -4,7 +4,7 @@ import Pacing
 ///
 /// A *flight* is one probe under way, named by a small number that is used again after its end; a
 /// *target* is one entry × address × port of the connection list, named by its place in it.
-public enum ProbeAction: Equatable, Sendable {
+enum ProbeAction: Equatable, Sendable {
     /// Connect to the target, send `GET /`, report the response head.
     case launch(flight: Int, target: Int)
     /// Break the probe off; nothing more is reported of it.
@@ -24,7 +24,7 @@ public enum ProbeAction: Equatable, Sendable {
 }
 
 /// Why a probe did not succeed. All but `.local` say something about the target.
-public enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
+enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
     /// Connection refused: nobody listens, or a firewall answers with a reset.
     case refused
     /// Reset or closed before the response head was complete.
@@ -46,7 +46,7 @@ public enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
 /// The pace at which a client probes its targets: ``BoundedMachine`` or ``ClassicMachine``.
 ///
 /// Pure: told what happened and what time it is, they append what to do.
-public protocol ProbePacing {
+protocol ProbePacing: Sendable {
     var ledger: ProbeLedger { get }
     /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
     var nextDeadline: Instant? { get }

@@ -1,0 +1,262 @@
+import Pacing
+
+/// Has one exchange with each of many clients: delivers a document to all, or collects one from all.
+///
+/// A client that does not answer, answers slowly or answers wrongly is tried again with growing
+/// waits and in the end given up; it never takes a turn from one that has not had its first. At most
+/// `parallel` exchanges are under way at any time.
+///
+/// Pure: it is told what happened and what time it is, and answers with what to do.
+///
+///     client's state   event                     next state   actions
+///     fresh            a slot is free            in flight    send
+///     in flight        succeeded                 done         –
+///     in flight        failed                    waiting      – (or gaveUp, then done)
+///     in flight        the request's timeout     waiting      cancel (and gaveUp, then done)
+///     waiting          its wait is over          due          –
+///     due              a slot is free            in flight    send
+///     due              the time to give up       done         gaveUp
+///
+/// The time to give up counts from a client's own first request, so that one behind a long queue
+/// has its chance as well.
+public struct FanOutMachine: Sendable {
+    public enum Action: Equatable, Sendable {
+        case send(client: Int, attempt: Int)
+        /// Abandon the request; nothing more will be heard of it.
+        case cancel(client: Int, attempt: Int)
+        case gaveUp(client: Int)
+        /// Every client is done or given up. The last action there will be.
+        case finished
+    }
+
+    private enum Phase: UInt8 { case idle, running, ended }
+    private enum State: UInt8 { case fresh, inFlight, waiting, due, done }
+
+    public let parallel: Int
+    private var states: [State]
+    private var retries: [RetryMachine]
+    private var nextFresh = 0
+    /// Clients whose wait is over, oldest first; some may have been given up meanwhile.
+    private var due = FIFO()
+    private var deadlines = DeadlineHeap()
+    private var random: SeededRandom
+    private var scratch: [RetryMachine.Action] = []
+    private var phase = Phase.idle
+
+    /// Exchanges under way.
+    public private(set) var inFlight = 0
+    /// Clients with whom the exchange succeeded.
+    public private(set) var succeededCount = 0
+    public private(set) var givenUpCount = 0
+    /// Requests sent for any client but its first.
+    public private(set) var retryCount = 0
+
+    public init(clients: Int, parallel: Int, retry: RetryMachine.Policy, seed: UInt64) {
+        precondition(parallel > 0, "at least one exchange must be allowed at a time")
+        self.parallel = parallel
+        states = Array(repeating: .fresh, count: clients)
+        retries = Array(repeating: RetryMachine(policy: retry), count: clients)
+        random = SeededRandom(seed: seed)
+    }
+
+    public var clientCount: Int { states.count }
+    public var isFinished: Bool { succeededCount + givenUpCount == states.count }
+
+    /// The moment at which `tick` wants to be called; nil while only answers are awaited or nothing.
+    public var nextDeadline: Instant? { phase == .running ? deadlines.first?.moment : nil }
+
+    public mutating func start(now: Instant, _ actions: inout [Action]) {
+        guard phase == .idle else { return }
+        phase = .running
+        proceed(now: now, &actions)
+    }
+
+    /// The exchange came to its good end. False when it was no longer awaited.
+    @discardableResult
+    public mutating func succeeded(
+        client: Int, attempt: Int, now: Instant, _ actions: inout [Action]
+    ) -> Bool {
+        guard phase == .running, retries[client].succeeded(attempt: attempt) else { return false }
+        inFlight -= 1
+        succeededCount += 1
+        states[client] = .done
+        proceed(now: now, &actions)
+        return true
+    }
+
+    /// The exchange failed. False when it was no longer awaited.
+    @discardableResult
+    public mutating func failed(
+        client: Int, attempt: Int, now: Instant, _ actions: inout [Action]
+    ) -> Bool {
+        guard phase == .running else { return false }
+        scratch.removeAll(keepingCapacity: true)
+        guard
+            retries[client].failed(attempt: attempt, now: now, using: &random, &scratch)
+        else { return false }
+        inFlight -= 1
+        settle(client, &actions)
+        proceed(now: now, &actions)
+        return true
+    }
+
+    public mutating func tick(now: Instant, _ actions: inout [Action]) {
+        guard phase == .running else { return }
+        proceed(now: now, &actions)
+    }
+
+    /// Ends everything at once; nothing is given up, and `finished` is not announced.
+    public mutating func stop(_ actions: inout [Action]) {
+        guard phase == .running else { return }
+        phase = .ended
+        for client in states.indices where states[client] == .inFlight {
+            actions.append(.cancel(client: client, attempt: retries[client].attempts))
+        }
+        inFlight = 0
+    }
+
+    // MARK: Steps
+
+    private mutating func proceed(now: Instant, _ actions: inout [Action]) {
+        while let next = deadlines.first, next.moment <= now || isStale(next) {
+            deadlines.removeFirst()
+            if !isStale(next) { expire(next.client, now: now, &actions) }
+        }
+        while inFlight < parallel, let client = nextClient() { send(client, now: now, &actions) }
+        if isFinished {
+            phase = .ended
+            actions.append(.finished)
+        }
+    }
+
+    /// Whether what the entry stood for has happened otherwise meanwhile.
+    private func isStale(_ entry: DeadlineHeap.Entry) -> Bool {
+        switch states[entry.client] {
+        case .fresh, .done: true
+        case .inFlight, .waiting: retries[entry.client].nextDeadline != entry.moment
+        case .due: retries[entry.client].giveUpAt != entry.moment
+        }
+    }
+
+    private mutating func expire(_ client: Int, now: Instant, _ actions: inout [Action]) {
+        if states[client] == .waiting {
+            states[client] = .due
+            due.append(client)
+            if let giveUpAt = retries[client].giveUpAt { deadlines.insert(giveUpAt, client) }
+            return
+        }
+        if states[client] == .inFlight { inFlight -= 1 }
+        scratch.removeAll(keepingCapacity: true)
+        retries[client].tick(now: now, using: &random, &scratch)
+        settle(client, &actions)
+    }
+
+    /// Who is to have the next free slot: those without a first try, then who waits longest.
+    private mutating func nextClient() -> Int? {
+        if nextFresh < states.count {
+            nextFresh += 1
+            return nextFresh - 1
+        }
+        while let client = due.popFirst() {
+            if states[client] == .due { return client }
+        }
+        return nil
+    }
+
+    private mutating func send(_ client: Int, now: Instant, _ actions: inout [Action]) {
+        scratch.removeAll(keepingCapacity: true)
+        if states[client] == .fresh {
+            retries[client].start(now: now, &scratch)
+        } else {
+            retries[client].tick(now: now, using: &random, &scratch)
+            if case .attempt? = scratch.last { retryCount += 1 }
+        }
+        settle(client, &actions)
+    }
+
+    /// Passes on what the client's own machine asked for, and follows its state.
+    private mutating func settle(_ client: Int, _ actions: inout [Action]) {
+        states[client] = .waiting
+        for action in scratch {
+            switch action {
+            case .attempt(let number):
+                states[client] = .inFlight
+                inFlight += 1
+                actions.append(.send(client: client, attempt: number))
+            case .cancel(let number):
+                actions.append(.cancel(client: client, attempt: number))
+            case .gaveUp:
+                states[client] = .done
+                givenUpCount += 1
+                actions.append(.gaveUp(client: client))
+            }
+        }
+        if let deadline = retries[client].nextDeadline { deadlines.insert(deadline, client) }
+    }
+}
+
+/// A binary heap of moments. Entries are not taken out when they lose their meaning; whoever pops
+/// one sees whether it still has it.
+struct DeadlineHeap: Sendable {
+    struct Entry: Sendable {
+        var moment: Instant
+        var client: Int
+    }
+
+    private var entries: [Entry] = []
+
+    var first: Entry? { entries.first }
+    var count: Int { entries.count }
+
+    mutating func insert(_ moment: Instant, _ client: Int) {
+        var hole = entries.count
+        let entry = Entry(moment: moment, client: client)
+        entries.append(entry)
+        while hole > 0 {
+            let parent = (hole - 1) / 2
+            guard moment < entries[parent].moment else { break }
+            entries[hole] = entries[parent]
+            hole = parent
+        }
+        entries[hole] = entry
+    }
+
+    mutating func removeFirst() {
+        guard let last = entries.popLast(), !entries.isEmpty else { return }
+        var hole = 0
+        while true {
+            var child = 2 * hole + 1
+            guard child < entries.count else { break }
+            if child + 1 < entries.count, entries[child + 1].moment < entries[child].moment {
+                child += 1
+            }
+            guard entries[child].moment < last.moment else { break }
+            entries[hole] = entries[child]
+            hole = child
+        }
+        entries[hole] = last
+    }
+}
+
+/// A queue of client numbers that gives back the memory of what was taken out in large pieces.
+private struct FIFO: Sendable {
+    private var items: [Int] = []
+    private var head = 0
+
+    mutating func append(_ item: Int) { items.append(item) }
+
+    mutating func popFirst() -> Int? {
+        guard head < items.count else { return nil }
+        defer {
+            head += 1
+            if head == items.count {
+                items.removeAll(keepingCapacity: true)
+                head = 0
+            } else if head >= 1024, head * 2 > items.count {
+                items.removeFirst(head)
+                head = 0
+            }
+        }
+        return items[head]
+    }
+}

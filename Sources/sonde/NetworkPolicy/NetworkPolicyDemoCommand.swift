@@ -1,0 +1,5 @@
+import ArgumentParser
+
+struct NetworkPolicyDemoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "demo")
+}
