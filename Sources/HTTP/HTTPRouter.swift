@@ -26,8 +26,15 @@ public struct HTTPRouter {
     }
 
     private var resources: [String: Resource] = [:]
+    private var fallback: HTTPServer.HeadHandler?
 
+    /// A table without entries: everything is 404.
     public init() {}
+
+    /// What answers on paths that have no entry, instead of 404.
+    public mutating func otherwise(_ handler: @escaping HTTPServer.HeadHandler) {
+        fallback = handler
+    }
 
     /// Content up to `bodyLimit` bytes is collected first; more is answered with 413.
     public mutating func on(
@@ -50,6 +57,7 @@ public struct HTTPRouter {
     public func handle(_ request: HTTPServerRequest, _ responder: HTTPResponder) -> HTTPBodyHandling
     {
         guard let resource = resources[request.path] else {
+            if let fallback { return fallback(request, responder) }
             responder.respond(status: 404, literal: "not found\n")
             return .ignore
         }
