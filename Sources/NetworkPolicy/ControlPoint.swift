@@ -68,8 +68,7 @@ final class ControlPoint {
     func listen(on address: SocketAddress) throws(UVError) {
         var configuration = HTTPServerConfiguration()
         configuration.limits.maximumBodyBytes = maxBodyBytes
-        let server = HTTPServer(
-            loop: loop, configuration: configuration, headHandler: router.handle)
+        let server = HTTPServer(loop: loop, configuration: configuration, router: router)
         self.server = server
         var bound: SocketAddress
         do throws(UVError) {
