@@ -54,6 +54,9 @@ public final class ClientService: Service {
     /// Whether every target of the run has its result, and its final bounds.
     public var isDone: Bool { run?.isFinished ?? false }
 
+    var runLedger: ProbeLedger? { run?.ledger }
+    var inFlight: Int { run?.inFlight ?? 0 }
+
     /// A new list replaces the run under way: its probes are broken off, its results forgotten.
     private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {
         let list: ConnectionList
