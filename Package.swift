@@ -35,19 +35,27 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
 
+        // What all instruments share: the HTTP face of a role.
+        .target(
+            name: "Instrument",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         // Instruments.
         .target(
             name: "NetworkPolicy",
             dependencies: [
-                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 

@@ -1,5 +1,5 @@
+import Instrument
 import Logging
-import NetworkPolicy
 import Pacing
 import Reactor
 

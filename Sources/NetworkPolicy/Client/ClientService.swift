@@ -1,4 +1,5 @@
 import HTTP
+import Instrument
 import JSONCodec
 import Logging
 import Pacing
