@@ -1,5 +1,6 @@
 import HTTPCodec
 import HTTPTypes
+import Reactor
 
 /// The right to answer one request, now or later, once.
 ///
@@ -14,6 +15,9 @@ public struct HTTPResponder {
     public var isOpen: Bool {
         exchange.generation == generation && exchange.connection != nil && exchange.plan == nil
     }
+
+    /// The loop on which the answer has to be given.
+    public var loop: EventLoop { exchange.server.loop }
 
     // MARK: Whole responses
 
@@ -160,7 +164,9 @@ public struct HTTPResponder {
         _ writeFields: FieldsWriter
     ) -> ResponsePlan? {
         let server = connection.server
-        guard exchange.generation == generation,
+        guard exchange.generation == generation else { return nil }
+        if server.isDraining { exchange.machine.pointee.stopAfterCurrent() }
+        guard
             let plan = exchange.machine.pointee.startResponse(
                 status: status, content: content, server.context)
         else { return nil }
