@@ -64,7 +64,12 @@ let package = Package(
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "HTTPCodec", "Reactor", "Pacing"]),
+        .testTarget(
+            name: "HTTPTests",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Reactor", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
