@@ -1,5 +1,6 @@
 import HTTP
 import HTTPCodec
+import Instrument
 import Logging
 import Pacing
 import Reactor

@@ -1,5 +1,0 @@
-import ArgumentParser
-
-struct NetworkPolicyDemoCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "demo")
-}
