@@ -8,7 +8,11 @@ let package = Package(
     dependencies: [.package(name: "sonde", path: "../..")],
     targets: [
         .target(
-            name: "Embedding", dependencies: [.product(name: "Reactor", package: "sonde")]),
+            name: "Embedding",
+            dependencies: [
+                .product(name: "Reactor", package: "sonde"),
+                .product(name: "HTTP", package: "sonde"),
+            ]),
         .testTarget(name: "EmbeddingTests", dependencies: ["Embedding"]),
     ],
     swiftLanguageModes: [.v6]
