@@ -102,6 +102,9 @@ struct ProbeLedger: Sendable {
             reason: expectation == .deny ? entry.reason : nil)
     }
 
+    /// Probes of a target started so far.
+    func attempts(of target: Int) -> Int { Int(targets[target].attempts) }
+
     func isSettled(_ target: Int) -> Bool { targets[target].phase == .settled }
 
     /// Whether a probe of this target has just failed that had been answering: the first hint of a

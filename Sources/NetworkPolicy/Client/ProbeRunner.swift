@@ -17,7 +17,9 @@ final class ProbeRunner {
 
     private let loop: EventLoop
     private var machine: any ProbePacing
-    private let targets: [ProbeTarget]
+    private let list: ConnectionList
+    /// The list's addresses; nil where it gives a name, which is then looked up for each probe.
+    private let hosts: [IPAddress?]
     private let observe: (ProbeAction) -> Void
     private var timer: Timer?
     private var wasPostponed = false
@@ -39,11 +41,12 @@ final class ProbeRunner {
 
     /// - Parameter observe: gets every action after it was carried out; for logs and counters.
     init(
-        loop: EventLoop, targets: [ProbeTarget], machine: any ProbePacing,
+        loop: EventLoop, list: ConnectionList, machine: any ProbePacing,
         observe: @escaping (ProbeAction) -> Void
     ) {
         self.loop = loop
-        self.targets = targets
+        self.list = list
+        hosts = list.addresses.map { IPAddress($0) }
         self.machine = machine
         self.observe = observe
         // One set of closures for all probes: connections tell by their tag which flight they are.
@@ -116,11 +119,12 @@ final class ProbeRunner {
             launches.append((now, target))
         }
         launches[flight] = (now, target)
-        guard let address = targets[target].address else {
-            resolve(flight, target)
-            return
+        let entry = list.targets[target]
+        if let host = hosts[Int(entry.address)] {
+            connect(flight, to: SocketAddress(host, port: entry.port))
+        } else {
+            resolve(flight, entry)
         }
-        connect(flight, to: address)
     }
 
     private func connect(_ flight: Int, to address: SocketAddress) {
@@ -135,9 +139,10 @@ final class ProbeRunner {
 
     /// A target given by name is looked up for every probe: names move, and caching is the
     /// resolver's own affair.
-    private func resolve(_ flight: Int, _ target: Int) {
-        let (host, port) = (targets[target].host, targets[target].port)
-        queries[flight] = Resolver.resolve(host, port: port, loop: loop) { [unowned self] result in
+    private func resolve(_ flight: Int, _ target: ConnectionList.Target) {
+        queries[flight] = Resolver.resolve(
+            list.address(of: target), port: target.port, loop: loop
+        ) { [unowned self] result in
             queries[flight] = nil
             switch result {
             case .success(let addresses): connect(flight, to: addresses[0])
@@ -163,11 +168,11 @@ final class ProbeRunner {
     private func writeRequest(_ connection: TCPConnection) {
         request.removeAll(keepingCapacity: true)
         request.append(contentsOf: "GET / HTTP/1.1\r\nHost: ".utf8)
-        let target = targets[launches[connection.tag].target]
-        if let address = target.address {
-            address.append(to: &request)
+        let target = list.targets[launches[connection.tag].target]
+        if let host = hosts[Int(target.address)] {
+            SocketAddress(host, port: target.port).append(to: &request)
         } else {
-            request.append(contentsOf: "\(target.host):\(target.port)".utf8)
+            request.append(contentsOf: "\(list.address(of: target)):\(target.port)".utf8)
         }
         request.append(
             contentsOf: "\r\nUser-Agent: sonde\r\nAccept: */*\r\nConnection: close\r\n\r\n".utf8)

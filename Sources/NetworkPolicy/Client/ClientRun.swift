@@ -1,0 +1,189 @@
+import JSONCodec
+import Logging
+import Pacing
+import Reactor
+import Telemetry
+
+/// One run of a client: a connection list, its probes, and the results so far.
+final class ClientRun {
+    private let loop: EventLoop
+    private let configuration: ClientConfiguration
+    private let logger: Logger
+    private let list: ConnectionList
+    private var runner: ProbeRunner?
+    /// The wall-clock moment of each result, taken when it came: the clock may be set later.
+    private var moments: [WallClock?]
+    private(set) var isFinished = false
+    private(set) var uncertainty = BucketHistogram(upperBounds: BucketHistogram.latencySeconds)
+    private(set) var largestUncertainty = Duration.zero
+
+    init(
+        loop: EventLoop, list: ConnectionList, configuration: ClientConfiguration, logger: Logger
+    ) {
+        self.loop = loop
+        self.list = list
+        self.configuration = configuration
+        self.logger = logger
+        moments = Array(repeating: nil, count: list.targets.count)
+        let seed = UInt64(bitPattern: EventLoop.wallClockNanoseconds)
+        let machine = configuration.machine(policies: list.targets.map { Int($0.policy) }, seed: seed)
+        runner = ProbeRunner(loop: loop, list: list, machine: machine) {
+            [unowned self] in observe($0)
+        }
+    }
+
+    func start() {
+        logger.info("Number of connections got from kube-burner \(list.entryCount)")
+        if configuration.usesGate, !list.targets.isEmpty {
+            logger.info("Start waiting for Network policy object creation")
+        }
+        runner?.start()
+    }
+
+    /// Breaks all probes off; the results stay.
+    func stop() { runner?.stop() }
+
+    /// A target as logs name it.
+    private func name(_ target: Int) -> String {
+        let entry = list.targets[target]
+        let address = list.address(of: entry)
+        return address.contains(":") ? "[\(address)]:\(entry.port)" : "\(address):\(entry.port)"
+    }
+
+    // MARK: - Log
+
+    private func observe(_ action: ProbeAction) {
+        switch action {
+        case .launch(_, let target):
+            if logger.logLevel <= .debug {
+                logger.debug("Sending request to address \(name(target))")
+            } else if runner.map({ $0.ledger.attempts(of: target) == 1 }) ?? false {
+                logger.info("Sending request to address \(name(target))")
+            }
+        case .answered(let target):
+            record(target)
+            logger.info("Got 200 response to address \(name(target))")
+        case .denied(let target):
+            record(target)
+            logger.info("No response any more from address \(name(target))")
+        case .failed(let target, let reason, let count):
+            guard logger.logLevel <= .debug || LogLineLimit.isPrinted(occurrence: count) else {
+                return
+            }
+            logger.info(
+                "Error connecting to address \(name(target)) (\(reason.words), failure \(count))")
+        case .movedToFailedQueue(let target):
+            logger.info(
+                "failed request to \(name(target)) after \(configuration.attempts) attempts")
+        case .openedGate:
+            logger.info("Finished waiting for Network policy object creation")
+        case .finished:
+            isFinished = true
+            summarize()
+        case .cancel:
+            break
+        }
+    }
+
+    private func record(_ target: Int) {
+        guard let runner, let result = runner.ledger[target] else { return }
+        let now = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
+        moments[target] = now + (result.moment - loop.now)
+    }
+
+    /// The last word of a run: with every figure, how wrong it may be.
+    private func summarize() {
+        var unbounded = 0
+        for target in list.targets.indices {
+            guard let result = runner?.ledger[target] else { continue }
+            guard let width = result.uncertainty else {
+                unbounded += 1
+                continue
+            }
+            uncertainty.observe(width)
+            largestUncertainty = max(largestUncertainty, width)
+        }
+        let detected = list.targets.count - (runner?.ledger.pending ?? 0)
+        var line = "Finished: \(detected) of \(list.targets.count) targets detected, largest "
+        line += "uncertainty \(GoDuration(largestUncertainty))"
+        if unbounded > 0 { line += ", \(unbounded) results without a lower bound" }
+        logger.info("\(line)")
+    }
+
+    // MARK: - Results and status
+
+    /// The result document: an array of the targets that have a result.
+    func results() -> [UInt8] {
+        ConnectionResult.document(
+            list.targets.indices.lazy.compactMap { [self] target in
+                guard let moment = moments[target], let result = runner?.ledger[target] else {
+                    return nil
+                }
+                let entry = list.targets[target]
+                return ConnectionResult(
+                    address: list.address(of: entry), port: entry.port,
+                    connectionIndex: Int(entry.entry), policy: list.policy(of: entry),
+                    timestamp: moment, notBefore: result.uncertainty.map { moment + (.zero - $0) },
+                    attempts: result.attempts, connectTime: result.connect,
+                    denied: result.reason?.denial)
+            })
+    }
+
+    /// `waiting` for the first sign of a policy, `probing`, `settling` the last bounds, `done`.
+    var phase: String {
+        guard let runner else { return "done" }
+        if isFinished { return "done" }
+        if runner.ledger.pending == 0 { return "settling" }
+        return runner.isGateOpen ? "probing" : "waiting"
+    }
+
+    func writeStatus(to writer: inout JSONWriter) {
+        guard let runner else { return }
+        writer.member("targets", integer: list.targets.count)
+        writer.member("detected", integer: list.targets.count - runner.ledger.pending)
+        writer.member("pending", integer: runner.ledger.pending)
+        writer.member("failed", integer: runner.ledger.failedTargets)
+        writer.member("inFlight", integer: runner.inFlight)
+        writer.member("probes", integer: runner.ledger.probes)
+        writer.member("effectiveIntervalMs", double: runner.effectiveInterval.inMilliseconds)
+        writer.member("longestRoundTripMs", double: runner.ledger.longestRoundTrip.inMilliseconds)
+        writer.member("largestUncertaintyMs", double: largestUncertainty.inMilliseconds)
+        writer.key("failures")
+        writer.beginObject()
+        for reason in ProbeFailure.allCases {
+            writer.key(reason.words)
+            writer.integer(runner.ledger.failures[Int(reason.rawValue)])
+        }
+        writer.endObject()
+    }
+
+    var ledger: ProbeLedger? { runner?.ledger }
+    var inFlight: Int { runner?.inFlight ?? 0 }
+    var effectiveInterval: Duration { runner?.effectiveInterval ?? .zero }
+    var isGateOpen: Bool { runner?.isGateOpen ?? false }
+}
+
+extension ProbeFailure {
+    /// For logs, status and metric labels.
+    var words: String {
+        switch self {
+        case .refused: "refused"
+        case .reset: "reset"
+        case .unreachable: "unreachable"
+        case .timedOut: "timeout"
+        case .unanswered: "unanswered"
+        case .status: "status"
+        case .malformed: "malformed"
+        case .local: "local"
+        }
+    }
+
+    /// How a policy turned the first probe of a closed target away.
+    var denial: DenialKind {
+        switch self {
+        case .refused, .reset: .reset
+        case .unreachable: .unreachable
+        default: .drop
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import HTTP
+import JSONCodec
+import Logging
+import Pacing
+import Reactor
+import Telemetry
+
+/// The client pod: takes a connection list, probes its targets, and hands out the results.
+public final class ClientService: Service {
+    private let loop: EventLoop
+    private let configuration: ClientConfiguration
+    private let logger: Logger
+    private let control: ControlPoint
+    private var run: ClientRun?
+    private var runs = 0
+
+    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    public init(loop: EventLoop, configuration: ClientConfiguration, logger: Logger) {
+        self.loop = loop
+        self.configuration = configuration
+        self.logger = logger
+        control = ControlPoint(
+            loop: loop, logger: logger, maxBodyBytes: configuration.maxBodyBytes)
+        control.post("/check") { [unowned self] in check($0, $1) }
+        control.get("/results") { [unowned self] _, responder in
+            responder.respond(
+                status: 200, contentType: "application/json",
+                body: run?.results() ?? Array("[]\n".utf8))
+        }
+        control.common(
+            role: "client", status: { [unowned self] in writeStatus(to: &$0) },
+            metrics: { [unowned self] in writeMetrics(to: &$0) })
+    }
+
+    public func start() throws(UVError) {
+        try control.listen(on: configuration.listen)
+        logger.info("Wait for Connections from kube-burner..")
+    }
+
+    public func drain(grace: Duration, completion: @escaping () -> Void) {
+        run?.stop()
+        // The service lives until its last connection is gone.
+        control.drain(grace: grace) { [self] in
+            _ = self
+            completion()
+        }
+    }
+
+    /// Where the API listens.
+    public var address: SocketAddress? { control.address }
+
+    /// A new list replaces the run under way: its probes are broken off, its results forgotten.
+    private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {
+        let list: ConnectionList
+        var limits = DocumentLimits()
+        limits.targets = configuration.maxTargets
+        do {
+            list = try ConnectionList(reading: request.body, limits: limits)
+        } catch {
+            responder.respond(status: 400, body: "connection list: \(error)\n")
+            return
+        }
+        responder.respond(status: 200, literal: "Check Request received, processing...\n")
+        run?.stop()
+        runs += 1
+        let new = ClientRun(
+            loop: loop, list: list, configuration: configuration, logger: logger)
+        run = new
+        new.start()
+    }
+
+    private func writeStatus(to writer: inout JSONWriter) {
+        writer.member("phase", string: run?.phase ?? "idle")
+        writer.member("runs", integer: runs)
+        run?.writeStatus(to: &writer)
+    }
+
+    private func writeMetrics(to text: inout PrometheusText) {
+        let ledger = run?.ledger
+        text.family("sonde_netpol_runs_total", .counter, help: "Connection lists received.")
+        text.sample(runs)
+        text.family("sonde_netpol_targets", .gauge, help: "Targets of this run by state.")
+        let pending = ledger?.pending ?? 0
+        text.sample(pending, [("state", "pending")])
+        text.sample((ledger?.count ?? 0) - pending, [("state", "detected")])
+        text.sample(ledger?.failedTargets ?? 0, [("state", "failed")])
+        text.family("sonde_netpol_probes", .gauge, help: "Probes started in this run.")
+        text.sample(ledger?.probes ?? 0)
+        text.family("sonde_netpol_probe_failures", .gauge, help: "Failed probes of this run.")
+        for reason in ProbeFailure.allCases {
+            text.sample(
+                ledger?.failures[Int(reason.rawValue)] ?? 0, [("reason", reason.words)])
+        }
+        text.family("sonde_netpol_probes_in_flight", .gauge, help: "Probes under way.")
+        text.sample(run?.inFlight ?? 0)
+        text.family(
+            "sonde_netpol_effective_interval_seconds", .gauge,
+            help: "Time between two probes of a target, stretched by the limits.")
+        text.sample(run?.effectiveInterval.inSeconds ?? 0)
+        text.family("sonde_netpol_gate_open", .gauge, help: "Whether full pace has begun.")
+        text.sample(run?.isGateOpen == true ? 1 : 0)
+        if let run {
+            text.family(
+                "sonde_netpol_uncertainty_seconds", .histogram,
+                help: "Width of the bounds of the results of a finished run.")
+            text.sample(run.uncertainty)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension ClientService: Sendable {}

@@ -1,0 +1,48 @@
+import HTTP
+import HTTPCodec
+import Logging
+import Pacing
+import Reactor
+
+/// The settings of a target pod.
+public struct TargetConfiguration: Sendable {
+    /// Where it listens.
+    public var listen = SocketAddress(.anyV6, port: 8080)
+
+    /// Everything at its default.
+    public init() {}
+}
+
+/// The target pod: 200 and nothing else, to any GET.
+public final class TargetService: Service {
+    private let configuration: TargetConfiguration
+    private let control: ControlPoint
+
+    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    public init(loop: EventLoop, configuration: TargetConfiguration, logger: Logger) {
+        self.configuration = configuration
+        control = ControlPoint(loop: loop, logger: logger)
+        control.otherwise { request, responder in
+            if request.method == .get || request.method == .head {
+                responder.respond(status: 200)
+            } else {
+                responder.respondMethodNotAllowed(allow: "GET, HEAD")
+            }
+        }
+        control.common(role: "target", status: { _ in }, metrics: { _ in })
+    }
+
+    public func start() throws(UVError) {
+        try control.listen(on: configuration.listen)
+    }
+
+    public func drain(grace: Duration, completion: @escaping () -> Void) {
+        control.drain(grace: grace, completion: completion)
+    }
+
+    /// Where it listens.
+    public var address: SocketAddress? { control.address }
+}
+
+@available(*, unavailable)
+extension TargetService: Sendable {}

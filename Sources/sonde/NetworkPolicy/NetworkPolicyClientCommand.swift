@@ -1,0 +1,152 @@
+import ArgumentParser
+import NetworkPolicy
+import Pacing
+import Reactor
+
+struct NetworkPolicyClientCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "The client pod: probe targets and note when each first answers.",
+        discussion: """
+            POST /check starts a run (a second one replaces the first), GET /results returns what \
+            was found so far; also /status, /metrics, /healthz, /readyz.
+
+            Every result carries its own error bound: the true moment lies between `notbefore` \
+            and `timestamp`.
+            """)
+
+    @Option(
+        help: ArgumentHelp("Where the API listens.", valueName: "address:port"),
+        transform: parseListenAddress)
+    var listen = SocketAddress(.anyV6, port: 9001)
+
+    @OptionGroup(title: "Probing") var probing: ProbingOptions
+    @OptionGroup(title: "Service") var service: ServiceOptions
+
+    mutating func run() throws {
+        var configuration = try probing.clientConfiguration()
+        configuration.listen = listen
+        try runService(service) { loop, logger in
+            ClientService(loop: loop, configuration: configuration, logger: logger)
+        }
+    }
+}
+
+/// How a client probes; shared by `client` and `demo`.
+struct ProbingOptions: ParsableArguments {
+    @Flag(help: "Probe at full pace from the start, without waiting for the first success.")
+    var noGate = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Time between two probes of a target until the first success.", valueName: "duration"),
+        transform: parsePositiveDuration)
+    var idleInterval: Duration = .seconds(1)
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Until the first success probe only the first address of so many policies; 0 for all. \
+            (Other targets then have no lower bound.)
+            """, valueName: "count"))
+    var sentinels = 0
+
+    @Option(
+        help: ArgumentHelp("Time between two probes of a target.", valueName: "duration"),
+        transform: parsePositiveDuration)
+    var interval: Duration = .milliseconds(100)
+
+    @Option(
+        help: ArgumentHelp(
+            "Probes per second at most; stretches the interval.", valueName: "count"),
+        transform: parsePositiveCount)
+    var maxRate = 10_000
+
+    @Option(
+        help: ArgumentHelp(
+            "Probes under way at most (default: the file descriptor limit less a reserve).",
+            valueName: "count"), transform: parsePositiveCount)
+    var maxInFlight: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a probe keeps its slot even when slots run short.", valueName: "duration"),
+        transform: parsePositiveDuration)
+    var minFlight: Duration = .milliseconds(250)
+
+    @Option(
+        help: ArgumentHelp("The longest a whole probe may take.", valueName: "duration"),
+        transform: parsePositiveDuration)
+    var timeout: Duration = .milliseconds(1500)
+
+    @Option(
+        help: ArgumentHelp(
+            "Failures in a row until a target counts as failed (deny: as closed).",
+            valueName: "count"), transform: parsePositiveCount)
+    var attempts = 3
+
+    @Option(help: "Wait for targets to open (allow) or to close (deny).")
+    var expect = PolicyExpectation.allow
+
+    @Option(
+        help: """
+            bounded: every target once an interval. classic: batches in workers, as the older tool \
+            does, for comparison (its error is seconds).
+            """)
+    var pacing = ClientConfiguration.Pacing.bounded
+
+    @Option(
+        help: ArgumentHelp(
+            "classic: workers (default: 20, or PARALLEL_CONNECTIONS).", valueName: "count"),
+        transform: parsePositiveCount)
+    var parallel: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "classic: targets in a batch (default: 20, or PARALLEL_CONNECTIONS).",
+            valueName: "count"), transform: parsePositiveCount)
+    var batch: Int?
+
+    @Option(
+        help: ArgumentHelp("Of the order of first probes (default: random).", valueName: "number"))
+    var seed: UInt64?
+
+    func validate() throws {
+        if sentinels < 0 { throw ValidationError("--sentinels \(sentinels): expected 0 or more") }
+        if pacing == .classic, expect == .deny {
+            throw ValidationError("--pacing classic: expected bounded together with --expect deny")
+        }
+    }
+
+    func clientConfiguration() throws -> ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.usesGate = !noGate
+        configuration.idleInterval = idleInterval
+        configuration.sentinels = sentinels
+        configuration.interval = interval
+        configuration.maxRate = maxRate
+        configuration.maxInFlight = maxInFlight
+        configuration.minFlight = minFlight
+        configuration.timeout = timeout
+        configuration.attempts = attempts
+        configuration.expectation = expect
+        configuration.pacing = pacing
+        configuration.seed = seed
+        let inherited = try parallelConnectionsFromEnvironment()
+        configuration.parallel = parallel ?? inherited ?? 20
+        configuration.batch = batch ?? inherited ?? 20
+        return configuration
+    }
+
+    private func parallelConnectionsFromEnvironment() throws -> Int? {
+        guard let text = Environment["PARALLEL_CONNECTIONS"], !text.isEmpty else { return nil }
+        guard let count = Int(text), count > 0 else {
+            throw Failure.usage(
+                "PARALLEL_CONNECTIONS=\(text): expected a whole number above zero")
+        }
+        return count
+    }
+}
+
+extension PolicyExpectation: ExpressibleByArgument {}
+extension ClientConfiguration.Pacing: ExpressibleByArgument {}

@@ -1,0 +1,31 @@
+import Logging
+import NetworkPolicy
+import Pacing
+import Reactor
+
+/// Runs a service until SIGTERM or SIGINT, lets it finish what is under way, and returns.
+func runService(
+    _ options: ServiceOptions, _ make: (EventLoop, Logger) throws -> any Service
+) throws {
+    do {
+        let loop = try EventLoop()
+        let logger = options.logger(loop, label: "sonde")
+        let service = try make(loop, logger)
+        try service.start()
+        var isEnding = false
+        let grace = options.grace
+        let end = {
+            // A second signal means now.
+            guard !isEnding else { return loop.stop() }
+            isEnding = true
+            service.drain(grace: grace) { loop.stop() }
+        }
+        let signals = try [SignalSource.terminate, SignalSource.interrupt].map {
+            try SignalSource(loop: loop, signal: $0, onSignal: end)
+        }
+        loop.run()
+        for signal in signals { signal.close() }
+    } catch let error as UVError {
+        throw Failure(error)
+    }
+}
