@@ -46,17 +46,17 @@ import Testing
             ("[]", "byte 0 ($): expected an object, found an array"),
             (
                 #"{"pod-1":[]}"#,
-                "byte 1 ($[\"pod-1\"]): expected a client's IP address, with or without a port, "
+                "byte 1 ($): expected a client's IP address, with or without a port, "
                     + #"found "pod-1""#
             ),
             (
                 #"{":80":[]}"#,
-                "byte 1 ($[\":80\"]): expected a client's IP address, with or without a port, "
+                "byte 1 ($): expected a client's IP address, with or without a port, "
                     + #"found ":80""#
             ),
             (
                 #"{"10.0.0.1:0":[]}"#,
-                "byte 1 ($[\"10.0.0.1:0\"]): expected a client's IP address, with or without a "
+                "byte 1 ($): expected a client's IP address, with or without a "
                     + #"port, found "10.0.0.1:0""#
             ),
             (
