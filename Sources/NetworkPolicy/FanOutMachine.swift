@@ -69,6 +69,9 @@ public struct FanOutMachine: Sendable {
     public var clientCount: Int { states.count }
     public var isFinished: Bool { succeededCount + givenUpCount == states.count }
 
+    /// The clients that are neither done nor given up.
+    public var unsettled: [Int] { states.indices.filter { states[$0] != .done } }
+
     /// The moment at which `tick` wants to be called; nil while only answers are awaited or nothing.
     public var nextDeadline: Instant? { phase == .running ? deadlines.first?.moment : nil }
 
