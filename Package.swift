@@ -35,19 +35,27 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
 
+        // What all instruments share: the HTTP face of a role.
+        .target(
+            name: "Instrument",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         // Instruments.
         .target(
             name: "NetworkPolicy",
             dependencies: [
-                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -56,11 +64,17 @@ let package = Package(
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "HTTPCodec", "Reactor", "Pacing"]),
+        .testTarget(
+            name: "HTTPTests",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Reactor", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
         .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

@@ -7,7 +7,13 @@ let package = Package(
     dependencies: [.package(name: "sonde", path: "..")],
     targets: [
         .executableTarget(
-            name: "codec-sonde", dependencies: [.product(name: "HTTP", package: "sonde")])
+            name: "codec-sonde", dependencies: [.product(name: "HTTP", package: "sonde")]),
+        .executableTarget(
+            name: "hello-sonde",
+            dependencies: [
+                .product(name: "HTTP", package: "sonde"),
+                .product(name: "Reactor", package: "sonde"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

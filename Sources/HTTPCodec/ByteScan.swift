@@ -1,10 +1,10 @@
 /// Searches over raw bytes that never look past `end`.
 ///
-/// Sixteen bytes at a time while as many are left, then one by one: fields shorter than a vector
-/// are common in the middle of a head (the load then covers what follows them, which is within
-/// the buffer), and only the last bytes of a buffer are scalar.
+/// Sixteen bytes at a time. The last few are searched with a load that ends where the buffer ends,
+/// its first lanes ignored; only a buffer of less than sixteen bytes is searched one by one.
 enum ByteScan {
     typealias Vector = SIMD16<UInt8>
+    typealias Mask = SIMDMask<SIMD16<Int8>>
 
     /// Operators between two vectors compile to one instruction; those with a scalar on one side
     /// are generic and loop over the lanes.
@@ -13,76 +13,108 @@ enum ByteScan {
 
     /// The index of the first lane that is set in `mask`, or 16.
     @inline(__always)
-    static func firstLane(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
+    private static func firstLane(_ mask: Mask) -> Int {
         let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
         let low = UInt64(littleEndian: words[0])
         if low != 0 { return low.trailingZeroBitCount >> 3 }
         return 8 + UInt64(littleEndian: words[1]).trailingZeroBitCount >> 3
     }
 
-    /// The first byte from `start` on that is no `tchar` (RFC 9110 §5.6.2), or `end`.
+    /// As `firstLane`, without the first `skipped` (0 to 15) lanes.
     @inline(__always)
-    static func endOfToken(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
+    private static func firstLane(_ mask: Mask, after skipped: Int) -> Int {
+        let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
+        let shift = UInt64(truncatingIfNeeded: skipped &* 8)
+        let low = skipped < 8 ? UInt64(littleEndian: words[0]) & (UInt64.max &<< shift) : 0
+        if low != 0 { return low.trailingZeroBitCount >> 3 }
+        let high = UInt64(littleEndian: words[1])
+        let kept = skipped < 8 ? high : high & (UInt64.max &<< (shift &- 64))
+        return 8 + kept.trailingZeroBitCount >> 3
+    }
+
+    /// The first byte from `start` on at which the search stops, or `end`.
+    ///
+    /// - Parameters:
+    ///   - candidates: marks every lane at which the search stops, and perhaps some more.
+    ///   - stops: tells for one byte.
+    @inline(__always)
+    private static func search(
+        _ base: UnsafeRawPointer, from start: Int, to end: Int,
+        candidates: (Vector) -> Mask, stops: (UInt8) -> Bool
+    ) -> Int {
         var index = start
         while end &- index >= 16 {
             let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
-            // Letters, digits, "-" and "_" by vector; the rarer marks one at a time below.
-            let letters = ((bytes | all(0x20)) &- all(0x61)) .< all(26)
-            let digits = (bytes &- all(0x30)) .< all(10)
-            let known = letters .| digits .| (bytes .== all(0x2D)) .| (bytes .== all(0x5F))
-            let lane = firstLane(.!known)
+            let lane = firstLane(candidates(bytes))
             index &+= lane
             if lane == 16 { continue }
-            if !isToken(base.load(fromByteOffset: index, as: UInt8.self)) { return index }
+            if stops(base.load(fromByteOffset: index, as: UInt8.self)) { return index }
             index &+= 1
         }
-        while index < end, isToken(base.load(fromByteOffset: index, as: UInt8.self)) {
+        if end >= 16 {
+            let last = end &- 16
+            let mask = candidates(base.loadUnaligned(fromByteOffset: last, as: Vector.self))
+            while index < end {
+                index = last &+ firstLane(mask, after: index &- last)
+                if index == end || stops(base.load(fromByteOffset: index, as: UInt8.self)) {
+                    return index
+                }
+                index &+= 1
+            }
+            return end
+        }
+        while index < end, !stops(base.load(fromByteOffset: index, as: UInt8.self)) {
             index &+= 1
         }
         return index
+    }
+
+    /// The first byte from `start` on that is no `tchar` (RFC 9110 §5.6.2), or `end`.
+    @inline(__always)
+    static func endOfToken(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
+        // Letters, digits, "-" and "_" by vector; the rarer marks one at a time.
+        search(base, from: start, to: end) { bytes in
+            let letters = ((bytes | all(0x20)) &- all(0x61)) .< all(26)
+            let digits = (bytes &- all(0x30)) .< all(10)
+            return .!(letters .| digits .| (bytes .== all(0x2D)) .| (bytes .== all(0x5F)))
+        } stops: {
+            !isToken($0)
+        }
     }
 
     /// The first byte from `start` on that cannot be inside a request target: controls, space,
     /// anything but ASCII, and "#" (a fragment is never sent; RFC 9112 §3.2), or `end`.
     @inline(__always)
     static func endOfTarget(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
-        var index = start
-        while end &- index >= 16 {
-            let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
+        search(base, from: start, to: end) { bytes in
             // One subtraction folds both ends of 0x21...0x7E into a single comparison.
-            let stop = ((bytes &- all(0x21)) .> all(0x5D)) .| (bytes .== all(0x23))
-            let lane = firstLane(stop)
-            index &+= lane
-            if lane != 16 { return index }
+            ((bytes &- all(0x21)) .> all(0x5D)) .| (bytes .== all(0x23))
+        } stops: {
+            $0 &- 0x21 > 0x5D || $0 == 0x23
         }
-        while index < end {
-            let byte = base.load(fromByteOffset: index, as: UInt8.self)
-            if byte &- 0x21 > 0x5D || byte == 0x23 { break }
-            index &+= 1
-        }
-        return index
     }
 
     /// The first control byte other than HTAB from `start` on, or `end`: where a field value or
     /// a reason phrase stops (RFC 9110 §5.5; bytes from 0x80 up are obs-text and allowed).
     @inline(__always)
     static func endOfValue(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
-        var index = start
-        while end &- index >= 16 {
-            let bytes = base.loadUnaligned(fromByteOffset: index, as: Vector.self)
-            let stop = (bytes .< all(0x20)) .| (bytes .== all(0x7F))
-            let lane = firstLane(stop)
-            index &+= lane
-            if lane == 16 { continue }
-            if base.load(fromByteOffset: index, as: UInt8.self) != 0x09 { return index }
-            index &+= 1
+        search(base, from: start, to: end) { bytes in
+            (bytes .< all(0x20)) .| (bytes .== all(0x7F))
+        } stops: {
+            ($0 < 0x20 && $0 != 0x09) || $0 == 0x7F
         }
-        while index < end {
-            let byte = base.load(fromByteOffset: index, as: UInt8.self)
-            if (byte < 0x20 && byte != 0x09) || byte == 0x7F { break }
-            index &+= 1
-        }
-        return index
+    }
+
+    /// The first byte that is no letter, digit, "-" or ".", among the first sixteen; 0 where fewer
+    /// may be read.
+    @inline(__always)
+    static func endOfHostName(_ base: UnsafeRawPointer, readable: Int) -> Int {
+        if readable < 16 { return 0 }
+        let bytes = base.loadUnaligned(as: Vector.self)
+        let letters = ((bytes | all(0x20)) &- all(0x61)) .< all(26)
+        let digits = (bytes &- all(0x30)) .< all(10)
+        let marks = (bytes &- all(0x2D)) .< all(2)
+        return firstLane(.!(letters .| digits .| marks))
     }
 
     /// `tchar` of RFC 9110 §5.6.2, one bit a byte in two words.

@@ -113,7 +113,8 @@ public struct ClientConnectionMachine: Sendable {
         case .failed(var error):
             error.offset += offset
             return fail(error)
-        case .complete(let head):
+        case .complete:
+            let head = context.responseHead
             let consumed = Int(head.byteCount)
             if head.isInformational { return receiveInformational(head) }
             keepsAlive = keepsAlive && head.keepsAlive

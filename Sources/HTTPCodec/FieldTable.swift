@@ -16,12 +16,14 @@ public struct FieldLine: Equatable, Sendable {
 }
 
 /// What all connections of one loop share: the limits, and the scratch table into which the field
-/// lines of the head under way are written. It belongs to the latest head that was parsed, until
+/// lines of the head under way are written (and the head itself). It belongs to the latest head that was parsed, until
 /// the next call into any machine that uses it.
 public final class HTTPCodecContext {
     public let limits: HTTPLimits
     /// `limits.maximumFieldCount` lines.
     let lines: UnsafeMutablePointer<FieldLine>
+    let requestSlot: UnsafeMutablePointer<RequestHead>
+    let responseSlot: UnsafeMutablePointer<ResponseHead>
 
     public init(limits: HTTPLimits = HTTPLimits()) {
         precondition(limits.maximumHeadBytes > 0, "a head needs at least one byte")
@@ -37,10 +39,34 @@ public final class HTTPCodecContext {
                 && limits.maximumChunkExtensionBytes >= 0, "limits cannot be negative")
         self.limits = limits
         lines = .allocate(capacity: limits.maximumFieldCount)
+        requestSlot = .allocate(capacity: 1)
+        requestSlot.initialize(to: RequestHead())
+        responseSlot = .allocate(capacity: 1)
+        responseSlot.initialize(to: ResponseHead())
     }
 
     deinit {
         lines.deallocate()
+        requestSlot.deallocate()
+        responseSlot.deallocate()
+    }
+
+    /// The request head that was parsed last.
+    public var requestHead: RequestHead { requestSlot.pointee }
+
+    /// The response head that was parsed last.
+    public var responseHead: ResponseHead { responseSlot.pointee }
+
+    /// The request that was parsed last, from `bytes`.
+    @inline(__always)
+    public func request(in bytes: UnsafeRawBufferPointer) -> RequestView {
+        RequestView(
+            head: UnsafePointer(requestSlot), bytes: bytes, lines: UnsafePointer(lines))
+    }
+
+    /// The response head that was parsed last, from `bytes`.
+    public func response(in bytes: UnsafeRawBufferPointer) -> ResponseView {
+        ResponseView(head: responseSlot.pointee, bytes: bytes, context: self)
     }
 
     /// The fields of the head or trailer section just parsed from `bytes`.
@@ -95,6 +121,11 @@ public struct FieldsView {
         var name = name
         let index = name.withUTF8 { firstIndex(of: UnsafeRawBufferPointer($0)) }
         return index.map { String(decoding: value($0), as: UTF8.self) }
+    }
+
+    /// Copies the lines, for a view over a copy of the bytes.
+    public func appendLines(to copy: inout [FieldLine]) {
+        copy.append(contentsOf: UnsafeBufferPointer(start: lines, count: count))
     }
 
     /// The number of lines with this name, compared without case.

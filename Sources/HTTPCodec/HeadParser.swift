@@ -1,13 +1,11 @@
 /// What a parser says about the bytes so far.
-public enum ParseOutcome<Head> {
+public enum ParseOutcome: Equatable, Sendable {
     /// Well-formed so far, but not all there: call again with the same bytes and more.
     case incomplete
-    case complete(Head)
+    /// The head is in the context.
+    case complete
     case failed(HTTPCodecError)
 }
-
-extension ParseOutcome: Equatable where Head: Equatable {}
-extension ParseOutcome: Sendable where Head: Sendable {}
 
 /// A resumable parser for request heads, response heads and trailer sections (RFC 9112 §2–§5).
 ///
@@ -35,16 +33,18 @@ public struct HeadParser: Sendable {
     /// Bytes of an unfinished head that have been looked at.
     var scannedBytes: Int { Int(position) }
 
-    /// Parses a request head. After `complete` or `failed` the parser is ready for another.
+    /// Parses a request head into `context.requestHead`. After `complete` or `failed` the parser
+    /// is ready for another.
     public mutating func parseRequest(
         _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
-    ) -> ParseOutcome<RequestHead> {
+    ) -> ParseOutcome {
         let isResumed = hasBegun
         guard var cursor = cursor(over: bytes, context) else { return .incomplete }
-        var head = RequestHead()
+        let head = context.requestSlot
+        head.pointee = RequestHead()
         var progress = HeadCursor.Progress.done
         if cursor.phase.rawValue < Phase.fieldStart.rawValue {
-            progress = cursor.requestLine(&head, context.limits)
+            progress = cursor.requestLine(&head.pointee, context.limits)
         }
         if progress == .done {
             progress = cursor.fieldSection(context.lines, context.limits.maximumFieldCount)
@@ -53,10 +53,10 @@ public struct HeadParser: Sendable {
         case .done:
             self = HeadParser()
             if isResumed { return parseRequest(bytes, context) }
-            head.byteCount = UInt32(truncatingIfNeeded: cursor.position)
-            head.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
-            if let error = head.interpret(cursor.base, context) { return .failed(error) }
-            return .complete(head)
+            head.pointee.byteCount = UInt32(truncatingIfNeeded: cursor.position)
+            head.pointee.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
+            if let error = head.pointee.interpret(cursor.base, context) { return .failed(error) }
+            return .complete
         case .more:
             return suspend(cursor, bytes, context) { HTTPCodecError(request: $0, offset: $1) }
         case .failed:
@@ -65,17 +65,19 @@ public struct HeadParser: Sendable {
         }
     }
 
-    /// Parses a response head; `requestMethod` decides whether content follows it.
+    /// Parses a response head into `context.responseHead`; `requestMethod` decides whether
+    /// content follows it.
     public mutating func parseResponse(
         _ bytes: UnsafeRawBufferPointer, to requestMethod: RequestMethod,
         _ context: HTTPCodecContext
-    ) -> ParseOutcome<ResponseHead> {
+    ) -> ParseOutcome {
         let isResumed = hasBegun
         guard var cursor = cursor(over: bytes, context) else { return .incomplete }
-        var head = ResponseHead()
+        let head = context.responseSlot
+        head.pointee = ResponseHead()
         var progress = HeadCursor.Progress.done
         if cursor.phase.rawValue < Phase.fieldStart.rawValue {
-            progress = cursor.statusLine(&head)
+            progress = cursor.statusLine(&head.pointee)
         }
         if progress == .done {
             progress = cursor.fieldSection(context.lines, context.limits.maximumFieldCount)
@@ -84,12 +86,12 @@ public struct HeadParser: Sendable {
         case .done:
             self = HeadParser()
             if isResumed { return parseResponse(bytes, to: requestMethod, context) }
-            head.byteCount = UInt32(truncatingIfNeeded: cursor.position)
-            head.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
-            if let error = head.interpret(cursor.base, to: requestMethod, context) {
+            head.pointee.byteCount = UInt32(truncatingIfNeeded: cursor.position)
+            head.pointee.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
+            if let error = head.pointee.interpret(cursor.base, to: requestMethod, context) {
                 return .failed(error)
             }
-            return .complete(head)
+            return .complete
         case .more:
             return suspend(cursor, bytes, context) { HTTPCodecError(response: $0, offset: $1) }
         case .failed:
@@ -145,10 +147,10 @@ public struct HeadParser: Sendable {
     }
 
     /// Keeps the place, unless the limit says that no end can come any more.
-    private mutating func suspend<Head>(
+    private mutating func suspend(
         _ cursor: HeadCursor, _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext,
         _ makeError: (HTTPCodecError.Reason, Int) -> HTTPCodecError
-    ) -> ParseOutcome<Head> {
+    ) -> ParseOutcome {
         guard cursor.end >= context.limits.maximumHeadBytes else {
             save(cursor)
             return .incomplete

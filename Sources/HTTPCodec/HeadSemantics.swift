@@ -62,7 +62,11 @@ extension RequestHead {
                 ? nil : HTTPCodecError(request: .missingHost, offset: Int(byteCount))
         }
         let value = base + Int(host.valueStart)
-        if Authority.isValid(value, count: Int(host.valueCount), mayBeEmpty: true) { return nil }
+        let readable = Int(byteCount) - Int(host.valueStart)
+        let count = Int(host.valueCount)
+        if Authority.isValid(value, count: count, readable: readable, mayBeEmpty: true) {
+            return nil
+        }
         return HTTPCodecError(request: .invalidHost, offset: Int(host.valueStart))
     }
 
@@ -82,7 +86,7 @@ extension RequestHead {
         let count = Int(targetCount)
         if method == .connect {
             targetForm = .authority
-            return Authority.isValid(target, count: count, mayBeEmpty: false)
+            return Authority.isValid(target, count: count, readable: count, mayBeEmpty: false)
         }
         if first == UInt8(ascii: "*") {
             targetForm = .asterisk
@@ -103,7 +107,9 @@ extension RequestHead {
             if byte == UInt8(ascii: "/") || byte == UInt8(ascii: "?") { break }
             end &+= 1
         }
-        return Authority.isValid(target + schemeEnd, count: end - schemeEnd, mayBeEmpty: false)
+        let host = end - schemeEnd
+        return Authority.isValid(
+            target + schemeEnd, count: host, readable: host, mayBeEmpty: false)
     }
 }
 
@@ -190,9 +196,13 @@ extension RequestMethod {
 
 /// uri-host [ ":" port ] (RFC 3986 §3.2.2, §3.2.3), without user information.
 enum Authority {
-    static func isValid(_ base: UnsafeRawPointer, count: Int, mayBeEmpty: Bool) -> Bool {
+    /// - Parameter readable: how many bytes may be looked at from `base` on; at least `count`.
+    static func isValid(
+        _ base: UnsafeRawPointer, count: Int, readable: Int, mayBeEmpty: Bool
+    ) -> Bool {
         func byte(_ index: Int) -> UInt8 { base.load(fromByteOffset: index, as: UInt8.self) }
         if count == 0 { return mayBeEmpty }
+        if isPlain(base, count: count, readable: readable) { return true }
         var index = 0
         if byte(0) == UInt8(ascii: "[") {
             index = 1
@@ -215,6 +225,23 @@ enum Authority {
         guard byte(index) == UInt8(ascii: ":") else { return false }
         index &+= 1
         while index < count, ByteScan.isDigit(byte(index)) { index &+= 1 }
+        return index == count
+    }
+
+    /// Letters, digits, "-" and ".", then perhaps a port: what nearly every authority is.
+    @inline(__always)
+    private static func isPlain(
+        _ base: UnsafeRawPointer, count: Int, readable: Int
+    ) -> Bool {
+        var index = min(ByteScan.endOfHostName(base, readable: readable), count)
+        if index == count { return true }
+        guard index > 0, base.load(fromByteOffset: index, as: UInt8.self) == 0x3A else {
+            return false
+        }
+        index &+= 1
+        while index < count, ByteScan.isDigit(base.load(fromByteOffset: index, as: UInt8.self)) {
+            index &+= 1
+        }
         return index == count
     }
 

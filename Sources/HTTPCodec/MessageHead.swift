@@ -68,20 +68,28 @@ public struct ResponseHead: Equatable, Sendable {
 
 /// A borrowed request: valid only during the call that hands it over.
 public struct RequestView {
-    public let head: RequestHead
-    public let fields: FieldsView
-    private let bytes: UnsafeRawBufferPointer
+    private let place: UnsafePointer<RequestHead>
+    private let lines: UnsafePointer<FieldLine>
+    private let base: UnsafeRawPointer?
 
-    /// `bytes` are the ones from which `head` was parsed, from the head's first byte on.
-    public init(head: RequestHead, bytes: UnsafeRawBufferPointer, lines: UnsafePointer<FieldLine>) {
-        self.head = head
-        self.bytes = bytes
-        fields = FieldsView(bytes: bytes, lines: lines, count: Int(head.fieldCount))
+    /// `bytes` are the ones from which `head` was parsed, from the head's first byte on. What the
+    /// view points into has to outlive it.
+    @inline(__always)
+    public init(
+        head: UnsafePointer<RequestHead>, bytes: UnsafeRawBufferPointer,
+        lines: UnsafePointer<FieldLine>
+    ) {
+        place = head
+        self.lines = lines
+        base = bytes.baseAddress
     }
 
-    /// As above, with the table of the context that parsed it.
-    public init(head: RequestHead, bytes: UnsafeRawBufferPointer, context: HTTPCodecContext) {
-        self.init(head: head, bytes: bytes, lines: UnsafePointer(context.lines))
+    public var head: RequestHead { place.pointee }
+
+    public var fields: FieldsView {
+        FieldsView(
+            bytes: UnsafeRawBufferPointer(start: base, count: Int(head.byteCount)),
+            lines: lines, count: Int(head.fieldCount))
     }
 
     public var method: RequestMethod { head.method }
@@ -140,7 +148,7 @@ public struct RequestView {
     public var authority: String { String(decoding: authorityBytes, as: UTF8.self) }
 
     private func slice(_ start: Int, _ count: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: bytes[start..<(start + count)])
+        UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count)
     }
 
     /// Just after "http://"; the parser has checked that it is there.

@@ -32,9 +32,9 @@ public struct ServerConnectionMachine: Sendable {
     public enum Event: Equatable, Sendable {
         /// Hand in again what was not consumed, with more behind it.
         case needMore
-        /// Its fields are in the context's table until the next call. `endOfRequest` follows only
-        /// if `framing` is not `none`.
-        case request(RequestHead)
+        /// Its head and fields are in the context until the next call. `endOfRequest` follows only
+        /// if the head's `framing` is not `none`.
+        case request
         /// Content, as indices into the bytes that were handed in.
         case body(Range<Int>)
         /// See `BodyDecoder.Event.trailers`; `endOfRequest` follows.
@@ -85,7 +85,9 @@ public struct ServerConnectionMachine: Sendable {
     /// Content bytes the response still owes; negative where its length was not declared.
     var owed: Int64 = -1
 
-    public init() {}
+    /// - Parameter hasServed: whether the connection has had a request before. Between two requests
+    ///   a machine holds nothing else, so a server need not keep it.
+    public init(hasServed: Bool = false) { self.hasServed = hasServed }
 
     /// Which of the connection's deadlines runs now.
     public var deadline: ConnectionDeadline {
@@ -122,7 +124,8 @@ public struct ServerConnectionMachine: Sendable {
             return Step(consumed: 0, event: .needMore)
         case .failed(let error):
             return fail(error)
-        case .complete(let head):
+        case .complete:
+            let head = context.requestSlot.pointee
             if head.method == .connect {
                 return fail(HTTPCodecError(request: .connectUnsupported, offset: 0))
             }
@@ -140,7 +143,7 @@ public struct ServerConnectionMachine: Sendable {
                 offset = Int(head.byteCount)
                 drained = 0
             }
-            return Step(consumed: Int(head.byteCount), event: .request(head))
+            return Step(consumed: Int(head.byteCount), event: .request)
         }
     }
 

@@ -58,6 +58,10 @@ extension ServerConnectionMachine {
         return true
     }
 
+    /// Whether no response has been started to what is (or was to become) the current request, so
+    /// that an error can still be answered.
+    public var canRefuse: Bool { responding == .none || responding == .pending }
+
     /// The connection is to close after the response under way, or now if it is idle.
     public mutating func stopAfterCurrent() {
         isLast = true

@@ -14,6 +14,8 @@ public final class SignalSource {
     private let handle: UnsafeMutablePointer<uv_signal_t>
     private var onSignal: (() -> Void)?
 
+    /// The signal is unblocked on the calling thread: a process may inherit a mask from whoever
+    /// started it.
     /// - Parameter number: `SIGTERM`, `SIGINT`, …; not `SIGKILL` or `SIGSTOP`.
     /// - Throws: ``UVError`` when the signal cannot be caught.
     public init(
@@ -35,6 +37,7 @@ public final class SignalSource {
                     $0.onSignal?()
                 }
             }, number)
+        sonde_unblock_signal(number)
         if started < 0 {
             close()
             throw UVError(operation: "watch signal \(number)", code: started)

@@ -83,7 +83,7 @@ private struct Pair {
     }
 
     static func requestBytes(_ exchange: Exchange) throws -> [UInt8] {
-        var writer = HeadWriter()
+        let writer = HeadWriter()
         try writer.startRequest(method: exchange.isHead ? "HEAD" : "POST", target: "/x")
         writer.field(literal: "Host", "a")
         if exchange.requestIsChunked {
@@ -98,7 +98,7 @@ private struct Pair {
             writer.chunk(UnsafeRawBufferPointer(rebasing: body.dropFirst(7)))
             writer.lastChunk()
         }
-        return writer.bytes
+        return writer.array
     }
 
     /// Reads what is there; true once the request is complete and answered.
@@ -133,7 +133,7 @@ private struct Pair {
         guard let plan = server.startResponse(status: 200, content: content, context) else {
             return
         }
-        var writer = HeadWriter()
+        let writer = HeadWriter()
         if exchange.sendsInterim { writer.continueResponse() }
         writer.startResponse(status: 200)
         writer.fields(of: plan)

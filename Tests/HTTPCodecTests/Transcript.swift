@@ -44,8 +44,9 @@ enum Transcript {
             switch step.event {
             case .needMore:
                 return consumed
-            case .request(let head):
-                let view = RequestView(head: head, bytes: rest, context: context)
+            case .request:
+                let view = context.request(in: rest)
+                let head = view.head
                 log.add(
                     "request \(view.methodString) \(view.target) 1.\(head.minorVersion) "
                         + "\(head.keepsAlive ? "keep" : "close") \(name(head.framing))"

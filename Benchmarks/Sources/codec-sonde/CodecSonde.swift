@@ -38,8 +38,8 @@ struct CodecSonde {
             let elapsed = clock.measure {
                 bytes.withUnsafeBytes { bytes in
                     for _ in 0..<count {
-                        if case .complete(let head) = parser.parseRequest(bytes, context) {
-                            parsed += Int(head.fieldCount)
+                        if parser.parseRequest(bytes, context) == .complete {
+                            parsed += Int(context.requestHead.fieldCount)
                         }
                     }
                 }

@@ -4,8 +4,9 @@ import Pacing
 ///
 ///     gate      event                        gate     what follows
 ///     closed    turn of a target (1 s each)  closed   launch
-///     closed    first 200 (deny: first       open     openedGate; all pending targets come due
-///               failure of an answering one)          evenly over one interval
+///     closed    first 200 (deny: an          open     openedGate; all pending targets come due
+///               answering one fails, or is            evenly over one interval
+///               silent for 50 ms)
 ///     open      turn of a target (100 ms)    open     launch
 ///     any       200                          any      answered; the target leaves the ring, its
 ///                                                     other flights stay as witnesses
@@ -51,6 +52,9 @@ struct BoundedMachine: ProbePacing, Sendable {
     /// A witness older than this has nothing more to say: after one second the kernel sends the SYN
     /// again (RFC 6298 §2), and an answer to that one does not tell what became of the first.
     private static let witnessTime = Duration.milliseconds(900)
+    /// Deny: how long a target that used to answer may be silent before the gate opens. Wrong on
+    /// a slower path, where it only makes full pace begin early.
+    private static let silence = Duration.milliseconds(50)
 
     private(set) var ledger: ProbeLedger
     private let configuration: Configuration
@@ -60,6 +64,8 @@ struct BoundedMachine: ProbePacing, Sendable {
     private var witnesses: DeadlineQueue<Int>
     /// Targets that are not in the ring yet, in the order of their first probes.
     private var gated: [Int]
+    /// Deny, while the gate is closed: flights, by number and launch.
+    private var silences = DeadlineQueue<Launch>(timeout: BoundedMachine.silence)
     /// The few that are probed while the gate is closed; empty for all.
     private var sentinels: [Int] = []
     private(set) var isGateOpen: Bool
@@ -69,6 +75,11 @@ struct BoundedMachine: ProbePacing, Sendable {
     private var slots: Int
     private var slotsRecover = Instant(nanoseconds: .max)
     private var hasFinished = false
+
+    private struct Launch: Sendable {
+        var flight: Int
+        var at: Instant
+    }
 
     /// - Parameter policies: for each target, a number that stands for its policy.
     init(policies: [Int], configuration: Configuration) {
@@ -109,6 +120,7 @@ struct BoundedMachine: ProbePacing, Sendable {
             guard let moment else { return }
             next = next.map { min($0, moment) } ?? moment
         }
+        consider(silences.nextDeadline)
         consider(flights.oldest.flatMap { flights[$0] }.map { $0.start + configuration.timeout })
         if let target = ring.first {
             var launch = max(ring.lastTurn(of: target) + effectiveInterval, rateGate)
@@ -184,6 +196,12 @@ struct BoundedMachine: ProbePacing, Sendable {
             dismissWitnesses(of: target, startedBy: now, now: now, &actions)
             finishIfDone(&actions)
         }
+        while let launch = silences.popExpired(now: now) {
+            guard let flight = flights[launch.flight], flight.start == launch.at,
+                !flight.isConnected, ledger.isAnswering(Int(flight.target))
+            else { continue }
+            openGate(now: now, &actions)
+        }
         launchDue(now: now, &actions)
     }
 
@@ -194,6 +212,7 @@ struct BoundedMachine: ProbePacing, Sendable {
         }
         while let target = ring.first { ring.remove(target) }
         witnesses = DeadlineQueue(timeout: witnesses.timeout)
+        silences = DeadlineQueue(timeout: silences.timeout)
         hasFinished = true
     }
 
@@ -213,7 +232,7 @@ struct BoundedMachine: ProbePacing, Sendable {
             guard due <= now, rateGate <= now else { return }
             if flights.count >= slots {
                 guard
-                    let victim = flights.replaceable(for: target, startedBy: now - replaceAge)
+                    let victim = flights.replaceable(for: target, launchedBy: now - replaceAge)
                 else { return }
                 actions.append(.cancel(flight: victim))
                 failed(victim, .unanswered, now: now, &actions)
@@ -228,12 +247,16 @@ struct BoundedMachine: ProbePacing, Sendable {
             let patient = ledger.targets[target].attempts % BoundedMachine.patientShare == 0
             let number = flights.open(target: target, patient: patient, now: now)
             actions.append(.launch(flight: number, target: target))
+            if !isGateOpen, configuration.expectation == .deny {
+                _ = silences.start(Launch(flight: number, at: now), now: now)
+            }
         }
     }
 
     private mutating func openGate(now: Instant, _ actions: inout [ProbeAction]) {
         guard !isGateOpen else { return }
         isGateOpen = true
+        silences = DeadlineQueue(timeout: silences.timeout)
         fillRing(now: now)
         ring.spread(over: effectiveInterval, now: now)
         actions.append(.openedGate)

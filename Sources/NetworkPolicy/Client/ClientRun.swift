@@ -26,7 +26,8 @@ final class ClientRun {
         self.logger = logger
         moments = Array(repeating: nil, count: list.targets.count)
         let seed = UInt64(bitPattern: EventLoop.wallClockNanoseconds)
-        let machine = configuration.machine(policies: list.targets.map { Int($0.policy) }, seed: seed)
+        let machine = configuration.machine(
+            policies: list.targets.map { Int($0.policy) }, seed: seed)
         runner = ProbeRunner(loop: loop, list: list, machine: machine) {
             [unowned self] in observe($0)
         }

@@ -1,4 +1,5 @@
 import HTTP
+import Instrument
 import JSONCodec
 import Logging
 import Pacing
@@ -48,6 +49,14 @@ public final class ClientService: Service {
 
     /// Where the API listens.
     public var address: SocketAddress? { control.address }
+
+    /// Targets of this run that have a result.
+    public var detected: Int { run?.ledger.map { $0.count - $0.pending } ?? 0 }
+    /// Whether every target of the run has its result, and its final bounds.
+    public var isDone: Bool { run?.isFinished ?? false }
+
+    var runLedger: ProbeLedger? { run?.ledger }
+    var inFlight: Int { run?.inFlight ?? 0 }
 
     /// A new list replaces the run under way: its probes are broken off, its results forgotten.
     private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {

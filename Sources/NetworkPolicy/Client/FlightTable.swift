@@ -48,10 +48,15 @@ struct FlightTable: Sendable {
         return flights[number]
     }
 
+    /// A flight that stands is given up for no other: it joins the patient ones, by its age.
     mutating func setConnected(_ number: Int, retransmitted: Bool, after time: Duration) {
         flights[number].isConnected = true
         flights[number].retransmitted = retransmitted
         flights[number].connectNanoseconds = UInt64(clamping: time.nanoseconds)
+        guard !flights[number].isPatient else { return }
+        unlink(number)
+        flights[number].isPatient = true
+        link(number)
     }
 
     mutating func open(target: Int, patient isPatient: Bool, now: Instant) -> Int {
@@ -67,17 +72,9 @@ struct FlightTable: Sendable {
         flight.start = now
         flight.target = Int32(target)
         flight.isPatient = isPatient
-        flight.previous = isPatient ? patient.tail : impatient.tail
         flight.olderSibling = siblings[target].tail
         flights[Int(number)] = flight
-        if flight.previous != FlightTable.none {
-            flights[Int(flight.previous)].next = number
-        } else if isPatient {
-            patient.head = number
-        } else {
-            impatient.head = number
-        }
-        if isPatient { patient.tail = number } else { impatient.tail = number }
+        link(Int(number))
         if flight.olderSibling != FlightTable.none {
             flights[Int(flight.olderSibling)].youngerSibling = number
         } else {
@@ -89,22 +86,9 @@ struct FlightTable: Sendable {
     }
 
     mutating func close(_ number: Int) {
+        unlink(number)
         let flight = flights[number]
         let target = Int(flight.target)
-        if flight.previous != FlightTable.none {
-            flights[Int(flight.previous)].next = flight.next
-        } else if flight.isPatient {
-            patient.head = flight.next
-        } else {
-            impatient.head = flight.next
-        }
-        if flight.next != FlightTable.none {
-            flights[Int(flight.next)].previous = flight.previous
-        } else if flight.isPatient {
-            patient.tail = flight.previous
-        } else {
-            impatient.tail = flight.previous
-        }
         if flight.olderSibling != FlightTable.none {
             flights[Int(flight.olderSibling)].youngerSibling = flight.youngerSibling
         } else {
@@ -121,6 +105,47 @@ struct FlightTable: Sendable {
         count -= 1
     }
 
+    /// Puts a flight into its list, behind all that were launched before it. New ones belong at the
+    /// end; one that has just connected is looked for a place from there.
+    private mutating func link(_ number: Int) {
+        let (start, isPatient) = (flights[number].start, flights[number].isPatient)
+        var list = isPatient ? patient : impatient
+        var previous = list.tail
+        while previous != FlightTable.none, flights[Int(previous)].start > start {
+            previous = flights[Int(previous)].previous
+        }
+        let next = previous == FlightTable.none ? list.head : flights[Int(previous)].next
+        flights[number].previous = previous
+        flights[number].next = next
+        if previous == FlightTable.none {
+            list.head = Int32(number)
+        } else {
+            flights[Int(previous)].next = Int32(number)
+        }
+        if next == FlightTable.none {
+            list.tail = Int32(number)
+        } else {
+            flights[Int(next)].previous = Int32(number)
+        }
+        if isPatient { patient = list } else { impatient = list }
+    }
+
+    private mutating func unlink(_ number: Int) {
+        let flight = flights[number]
+        var list = flight.isPatient ? patient : impatient
+        if flight.previous == FlightTable.none {
+            list.head = flight.next
+        } else {
+            flights[Int(flight.previous)].next = flight.next
+        }
+        if flight.next == FlightTable.none {
+            list.tail = flight.previous
+        } else {
+            flights[Int(flight.next)].previous = flight.previous
+        }
+        if flight.isPatient { patient = list } else { impatient = list }
+    }
+
     /// The flight that has been under way longest; nil when there is none.
     var oldest: Int? {
         let (a, b) = (patient.head, impatient.head)
@@ -134,28 +159,22 @@ struct FlightTable: Sendable {
         siblings[target].head == FlightTable.none ? nil : Int(siblings[target].head)
     }
 
-    /// The flight to give up for a fresh probe of `target`: the oldest of its own that may be
-    /// replaced, else the oldest of all. Looks at a handful only, so that it stays O(1) when many
-    /// connections stand without an answer.
-    func replaceable(for target: Int, startedBy latest: Instant) -> Int? {
+    /// The flight to give up for a fresh probe of `target`: the oldest impatient one of its own,
+    /// else of all. Nil when neither was launched by `latest`.
+    func replaceable(for target: Int, launchedBy latest: Instant) -> Int? {
         var next = siblings[target].head
-        for _ in 0..<8 where next != FlightTable.none {
-            let flight = flights[Int(next)]
-            if flight.start > latest { break }
-            if !flight.isPatient, !flight.isConnected { return Int(next) }
-            next = flight.youngerSibling
+        while next != FlightTable.none, flights[Int(next)].start <= latest {
+            if !flights[Int(next)].isPatient { return Int(next) }
+            next = flights[Int(next)].youngerSibling
         }
-        next = impatient.head
-        for _ in 0..<8 where next != FlightTable.none {
-            let flight = flights[Int(next)]
-            if flight.start > latest { break }
-            if !flight.isConnected { return Int(next) }
-            next = flight.next
+        guard impatient.head != FlightTable.none, flights[Int(impatient.head)].start <= latest
+        else {
+            return nil
         }
-        return nil
+        return Int(impatient.head)
     }
 
-    /// When the oldest impatient flight was launched.
+    /// When the oldest impatient flight was launched: the first that may be replaced.
     var oldestImpatientStart: Instant? {
         impatient.head == FlightTable.none ? nil : flights[Int(impatient.head)].start
     }

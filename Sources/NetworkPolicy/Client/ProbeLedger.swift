@@ -107,6 +107,9 @@ struct ProbeLedger: Sendable {
 
     func isSettled(_ target: Int) -> Bool { targets[target].phase == .settled }
 
+    /// Whether the target has answered and not stopped to (`deny`).
+    func isAnswering(_ target: Int) -> Bool { targets[target].phase == .answering }
+
     /// Whether a probe of this target has just failed that had been answering: the first hint of a
     /// closing.
     func isSuspect(_ target: Int) -> Bool {

@@ -200,9 +200,12 @@ final class ProbeRunner {
             case .failed:
                 fail(flight, .malformed)
                 return nil
-            case .complete(let head) where head.isInformational:
-                bytes = UnsafeRawBufferPointer(rebasing: bytes[Int(head.byteCount)...])
-            case .complete(let head):
+            case .complete:
+                let head = context.responseHead
+                if head.isInformational {
+                    bytes = UnsafeRawBufferPointer(rebasing: bytes[Int(head.byteCount)...])
+                    continue
+                }
                 land(flight)
                 step { $0.answered(flight, status: head.status, now: $1, &$2) }
                 return nil

@@ -1,5 +1,6 @@
 import HTTP
 import HTTPCodec
+import Instrument
 import Logging
 import Pacing
 import Reactor
@@ -22,12 +23,13 @@ public final class TargetService: Service {
     public init(loop: EventLoop, configuration: TargetConfiguration, logger: Logger) {
         self.configuration = configuration
         control = ControlPoint(loop: loop, logger: logger)
-        control.otherwise { request, responder in
+        control.router.otherwise { request, responder in
             if request.method == .get || request.method == .head {
                 responder.respond(status: 200)
             } else {
                 responder.respondMethodNotAllowed(allow: "GET, HEAD")
             }
+            return .ignore
         }
         control.common(role: "target", status: { _ in }, metrics: { _ in })
     }

@@ -171,6 +171,20 @@ import Testing
         }
     }
 
+    @Test("mute targets that hold most of the slots starve nobody")
+    func muteTargetsWithScarceSlots() {
+        let count = 100
+        var network = SimulatedNetwork(changes: (0..<count).map { t0 + .milliseconds(10 * $0) })
+        network.mute = Set(0..<90)
+        var configuration = BoundedMachine.Configuration()
+        configuration.usesGate = false
+        configuration.maxInFlight = 50
+        var machine = BoundedMachine(policies: Array(0..<count), configuration: configuration)
+        network.run(&machine, until: t0 + .seconds(60))
+        #expect(machine.ledger.pending == 90)
+        #expect(network.largestGap.max() ?? .zero <= .seconds(4))
+    }
+
     @Test("losing 2 % of SYNs costs bounds at about that rate, and never a detection")
     func loss() {
         var random = SeededRandom(seed: 17)

@@ -1,0 +1,266 @@
+import HTTPCodec
+import HTTPTypes
+import Reactor
+
+/// The right to answer one request, now or later, once.
+///
+/// Copies are the same right: the first answer counts, further ones return false and do nothing.
+/// So does an answer to a peer that has gone away; ``whenPeerEnds(_:)`` tells when that happens.
+/// A request that is never answered keeps its connection, so keep the responder or answer.
+public struct HTTPResponder {
+    let exchange: ServerExchange
+    let generation: UInt64
+
+    /// Whether an answer would still go out: neither given yet, nor is the peer gone.
+    public var isOpen: Bool {
+        exchange.generation == generation && exchange.connection != nil && exchange.plan == nil
+    }
+
+    /// The loop on which the answer has to be given.
+    public var loop: EventLoop { exchange.server.loop }
+
+    // MARK: Whole responses
+
+    /// Answers with content in bytes. `contentType` is left out when nil or without content.
+    ///
+    /// - Returns: whether the answer counts; see ``isOpen``.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString? = nil, body: UnsafeRawBufferPointer
+    ) -> Bool {
+        send(status: status, body) { (writer: HeadWriter) in
+            if let contentType, !body.isEmpty {
+                writer.field(literal: "Content-Type", contentType)
+            }
+        }
+    }
+
+    /// Answers with content in an array.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString? = nil, body: [UInt8] = []
+    ) -> Bool {
+        body.withUnsafeBytes { respond(status: status, contentType: contentType, body: $0) }
+    }
+
+    /// Answers with text, as `text/plain; charset=utf-8` unless said otherwise.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString = "text/plain; charset=utf-8", body: String
+    ) -> Bool {
+        var body = body
+        return body.withUTF8 {
+            respond(status: status, contentType: contentType, body: UnsafeRawBufferPointer($0))
+        }
+    }
+
+    /// Answers with text that is part of the program.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString = "text/plain; charset=utf-8",
+        literal body: StaticString
+    ) -> Bool {
+        respond(
+            status: status, contentType: contentType,
+            body: UnsafeRawBufferPointer(start: body.utf8Start, count: body.utf8CodeUnitCount))
+    }
+
+    /// Answers with the types of swift-http-types. Content-Length, Transfer-Encoding and Connection
+    /// among the fields are replaced by what the framing needs; `Connection: close` is heeded.
+    @discardableResult
+    public func respond(_ response: HTTPResponse, body: [UInt8] = []) -> Bool {
+        heedConnection(response)
+        return body.withUnsafeBytes { body in
+            send(status: response.status.code, body) {
+                (writer: HeadWriter) throws(HTTPCodecError) in
+                try writer.fields(response.headerFields)
+            }
+        }
+    }
+
+    /// 405 with the methods that the resource has (RFC 9110 §15.5.6).
+    @discardableResult
+    public func respondMethodNotAllowed(allow: String) -> Bool {
+        let text: StaticString = "method not allowed\n"
+        let body = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        return send(status: 405, body) { (writer: HeadWriter) throws(HTTPCodecError) in
+            try writer.field("Allow", allow)
+            writer.field(literal: "Content-Type", "text/plain; charset=utf-8")
+        }
+    }
+
+    // MARK: Content in pieces
+
+    /// Starts an answer whose content follows in pieces.
+    ///
+    /// - Parameter contentLength: in bytes; without it the content is chunked.
+    /// - Returns: nil where an answer does not count any more; see ``isOpen``.
+    public func start(_ response: HTTPResponse, contentLength: Int64? = nil) -> HTTPResponseWriter?
+    {
+        heedConnection(response)
+        let content: ResponseContent = contentLength.map { .length($0) } ?? .unknown
+        guard let connection = exchange.connection else { return nil }
+        let plan = begin(connection, status: response.status.code, content: content) {
+            (writer: HeadWriter) throws(HTTPCodecError) in
+            try writer.fields(response.headerFields)
+        }
+        return plan.map { _ in HTTPResponseWriter(exchange: exchange, generation: generation) }
+    }
+
+    // MARK: The peer and its content
+
+    /// Calls when the peer closes its side, or the connection is lost, before the answer is
+    /// complete. The reactor sees it at once, not only when it writes.
+    public func whenPeerEnds(_ body: @escaping (HTTPPeerEnd) -> Void) {
+        guard exchange.generation == generation else { return }
+        exchange.hasExtras = true
+        exchange.onPeerEnd = body
+    }
+
+    /// Leaves further content of the request with the peer until ``resumeBody()``.
+    public func pauseBody() {
+        guard exchange.generation == generation else { return }
+        exchange.hasExtras = true
+        exchange.isBodyPaused = true
+    }
+
+    /// Goes on with the content after ``pauseBody()``.
+    public func resumeBody() {
+        guard exchange.generation == generation, exchange.isBodyPaused else { return }
+        exchange.isBodyPaused = false
+        exchange.connection?.resumeLater()
+    }
+
+    // MARK: Inside the room
+
+    typealias FieldsWriter = (HeadWriter) throws(HTTPCodecError) -> Void
+
+    /// Writes a whole response.
+    @inline(__always)
+    func send(
+        status: Int, _ body: UnsafeRawBufferPointer, _ writeFields: FieldsWriter
+    ) -> Bool {
+        let length = ResponseContent.length(Int64(body.count))
+        guard let connection = exchange.connection,
+            let plan = begin(connection, status: status, content: length, writeFields)
+        else { return false }
+        if plan.sendsContent {
+            if exchange.machine.pointee.sendContent(body.count) {
+                if body.count <= ServerConnection.copiedBytes {
+                    exchange.server.output.content(body)
+                } else {
+                    connection.write(body, isChunk: false)
+                }
+            }
+        }
+        connection.finishResponse(exchange)
+        return true
+    }
+
+    /// Writes the head. Fields that cannot be written make it a 500: half an answer is none.
+    @inline(__always)
+    private func begin(
+        _ connection: ServerConnection, status: Int, content: ResponseContent,
+        _ writeFields: FieldsWriter
+    ) -> ResponsePlan? {
+        let server = connection.server
+        guard exchange.generation == generation else { return nil }
+        if server.isDraining { exchange.machine.pointee.stopAfterCurrent() }
+        guard
+            let plan = exchange.machine.pointee.startResponse(
+                status: status, content: content, server.context)
+        else { return nil }
+        exchange.plan = plan
+        server.claimOutput(for: connection)
+        let output = server.output
+        let mark = output.count
+        output.startResponse(status: status)
+        do throws(HTTPCodecError) {
+            try writeFields(output)
+        } catch {
+            output.truncate(to: mark)
+            output.startResponse(status: 500)
+        }
+        if server.hasDate, let date = server.currentDate() { try? output.field("Date", date) }
+        output.fields(of: plan)
+        output.endHead()
+        return plan
+    }
+
+    private func heedConnection(_ response: HTTPResponse) {
+        guard exchange.generation == generation, !response.headerFields.isEmpty,
+            let options = response.headerFields[.connection],
+            options.lowercased().split(separator: ",").contains(where: {
+                $0.trimmingPrefix(" ") == "close"
+            })
+        else { return }
+        exchange.machine.pointee.stopAfterCurrent()
+    }
+}
+
+@available(*, unavailable)
+extension HTTPResponder: Sendable {}
+
+/// Sends the content of a response in pieces.
+public struct HTTPResponseWriter {
+    let exchange: ServerExchange
+    let generation: UInt64
+
+    public enum Outcome: Equatable, Sendable {
+        /// Go on.
+        case flowing
+        /// Taken, but the peer is slow: go on when ``whenWritable(_:)`` calls.
+        case backpressured
+        /// Dropped: the peer is gone, the response is finished, or it was more than its length.
+        case gone
+    }
+
+    /// Whether what is written still goes anywhere.
+    public var isOpen: Bool { exchange.generation == generation && exchange.connection != nil }
+
+    /// Sends one piece. Content of a response to HEAD is dropped silently.
+    @discardableResult
+    public func write(_ bytes: UnsafeRawBufferPointer) -> Outcome {
+        guard exchange.generation == generation, let connection = exchange.connection,
+            let plan = exchange.plan
+        else { return .gone }
+        guard plan.sendsContent else { return .flowing }
+        guard exchange.machine.pointee.sendContent(bytes.count) else { return .gone }
+        exchange.server.claimOutput(for: connection)
+        connection.write(bytes, isChunk: plan.framing == .chunked)
+        connection.flushUnlessProcessing()
+        return exchange.isBackpressured ? .backpressured : .flowing
+    }
+
+    @discardableResult
+    public func write(_ bytes: [UInt8]) -> Outcome {
+        bytes.withUnsafeBytes { write($0) }
+    }
+
+    /// Calls once when the queue has drained after `backpressured`.
+    public func whenWritable(_ body: @escaping () -> Void) {
+        guard exchange.generation == generation else { return }
+        exchange.hasExtras = true
+        exchange.onWritable = body
+    }
+
+    /// Ends the response. One that is shorter than its Content-Length resets the connection, so
+    /// that the peer does not take it for a whole one.
+    public func finish() {
+        guard exchange.generation == generation, let connection = exchange.connection,
+            let plan = exchange.plan
+        else { return }
+        exchange.server.claimOutput(for: connection)
+        if plan.framing == .chunked, plan.sendsContent { exchange.server.output.lastChunk() }
+        connection.finishResponse(exchange)
+    }
+
+    /// Gives the response up with a reset: the peer sees that it is not complete.
+    public func abort() {
+        guard exchange.generation == generation else { return }
+        exchange.connection?.abort()
+    }
+}
+
+@available(*, unavailable)
+extension HTTPResponseWriter: Sendable {}

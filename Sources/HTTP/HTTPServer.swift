@@ -1,0 +1,269 @@
+import HTTPCodec
+import Pacing
+import Reactor
+
+/// An HTTP/1.1 server on an ``EventLoop``.
+///
+///     let server = HTTPServer(loop: loop) { request, responder in
+///         responder.respond(status: 200, body: "hello\n")
+///     }
+///     let address = try server.listen(on: SocketAddress("127.0.0.1:0")!)
+///     loop.run()
+///
+/// Requests of one connection are handled one after the other. What a handler gets is borrowed for
+/// the length of its call; the responder may be kept and used later. Open until ``close()`` or the
+/// end of ``drain(grace:completion:)``.
+public final class HTTPServer {
+    /// Gets a request with all of its content.
+    public typealias Handler = (HTTPServerRequest, HTTPResponder) -> Void
+    /// Gets a request at its head and says what is to be done with its content.
+    public typealias HeadHandler = (HTTPServerRequest, HTTPResponder) -> HTTPBodyHandling
+
+    public let loop: EventLoop
+    public let configuration: HTTPServerConfiguration
+
+    let context: HTTPCodecContext
+    let requestLimit: UInt32
+    /// Used where there is no head handler.
+    let handler: Handler
+    let headHandler: HeadHandler?
+
+    private var listeners: [TCPListener] = []
+    /// Every open connection, at the index that its `TCPConnection.tag` says.
+    private(set) var connections: [ServerConnection] = []
+    private var isPaused = false
+    private(set) var isDraining = false
+    private var drainTimer: Timer?
+    private var drainCompletion: (() -> Void)?
+
+    /// Requests whose head was complete, since the server was made.
+    public var requestCount: UInt64 { requests }
+    var requests: UInt64 = 0
+
+    /// What is written during one turn of one connection, so that pipelined answers, and a head and
+    /// its content, leave in one system call.
+    let output = HeadWriter(reserving: 4096)
+    /// Whose it is: unmanaged, because it is only for the length of a turn, and told twice a
+    /// request. `ServerConnection.tearDown` clears it.
+    private var outputOwner: Unmanaged<ServerConnection>?
+    /// The one exchange that suffices while requests are answered as they come.
+    private var spare: ServerExchange?
+    let hasDate: Bool
+    private var dateText = ""
+    private var dateIsOldAt = Instant(nanoseconds: 0)
+
+    let headDeadlines: ConnectionDeadlines
+    let bodyDeadlines: ConnectionDeadlines
+    let idleDeadlines: ConnectionDeadlines
+    let writeDeadlines: ConnectionDeadlines
+    let lingerDeadlines: ConnectionDeadlines
+
+    /// Content is collected before `handler` is called; more than the limit is answered with 413.
+    public convenience init(
+        loop: EventLoop, configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        handler: @escaping Handler
+    ) {
+        self.init(loop: loop, configuration: configuration, handler: handler, headHandler: nil)
+    }
+
+    /// Requests go where the router sends them.
+    public convenience init(
+        loop: EventLoop, configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        router: HTTPRouter
+    ) {
+        self.init(
+            loop: loop, configuration: configuration, handler: { _, _ in },
+            headHandler: router.handle)
+    }
+
+    /// A server whose handler is called at the end of each head and decides about the content.
+    public static func decidingAtHead(
+        loop: EventLoop, configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        headHandler: @escaping HeadHandler
+    ) -> HTTPServer {
+        HTTPServer(
+            loop: loop, configuration: configuration, handler: { _, _ in },
+            headHandler: headHandler)
+    }
+
+    private init(
+        loop: EventLoop, configuration: HTTPServerConfiguration, handler: @escaping Handler,
+        headHandler: HeadHandler?
+    ) {
+        self.loop = loop
+        self.configuration = configuration
+        self.handler = handler
+        self.headHandler = headHandler
+        hasDate = configuration.date != nil
+        context = HTTPCodecContext(limits: configuration.limits)
+        requestLimit =
+            configuration.maximumRequestsPerConnection.map { UInt32(clamping: $0) } ?? .max
+        func deadlines(_ timeout: Duration) -> ConnectionDeadlines {
+            ConnectionDeadlines(loop: loop, timeout: timeout)
+        }
+        headDeadlines = deadlines(configuration.headTimeout)
+        bodyDeadlines = deadlines(configuration.bodyTimeout)
+        idleDeadlines = deadlines(
+            configuration.idleTimeout / Int(ServerConnection.idleRoundCount - 1))
+        writeDeadlines = deadlines(configuration.writeTimeout)
+        lingerDeadlines = deadlines(configuration.lingerTimeout)
+    }
+
+    // MARK: Listening
+
+    /// Listens on one more address; port 0 lets the kernel choose.
+    ///
+    /// - Returns: the address in use.
+    /// - Throws: ``UVError`` with the address: in use, not of this machine, not permitted.
+    @discardableResult
+    public func listen(on address: SocketAddress) throws(UVError) -> SocketAddress {
+        let listener = try TCPListener(
+            loop: loop, address: address, backlog: configuration.backlog,
+            reusePort: configuration.reusesPort
+        ) { [self] connection in
+            accepted(connection)  // the listener lets go of its closure when it closes
+        }
+        listeners.append(listener)
+        if isPaused { listener.pause() }
+        return listener.localAddress
+    }
+
+    /// The addresses in use.
+    public var addresses: [SocketAddress] { listeners.map(\.localAddress) }
+
+    /// How many connections are open.
+    public var connectionCount: Int { connections.count }
+
+    private func accepted(_ connection: TCPConnection) {
+        connection.tag = connections.count
+        let accepted = ServerConnection(connection, server: self)
+        connections.append(accepted)
+        accepted.start()
+        if connections.count >= configuration.maximumConnections, !isPaused {
+            isPaused = true
+            for listener in listeners { listener.pause() }
+        }
+    }
+
+    /// libuv is done with a connection.
+    func closed(_ connection: TCPConnection) {
+        let index = connection.tag
+        connections[index].handleClosed()
+        let last = connections.count - 1
+        if index != last {
+            connections[index] = connections[last]
+            connections[index].connection.tag = index
+        }
+        connections.removeLast()
+        if isPaused, !isDraining, connections.count < configuration.maximumConnections {
+            isPaused = false
+            for listener in listeners { listener.resume() }
+        }
+        if isDraining, connections.isEmpty { finishDraining() }
+    }
+
+    // MARK: Ending
+
+    /// Stops accepting, lets the requests under way finish (`Connection: close`) and closes.
+    ///
+    /// - Parameters:
+    ///   - grace: after this long what is still open is reset.
+    ///   - completion: called once, when the last connection is gone.
+    public func drain(grace: Duration, completion: @escaping () -> Void = {}) {
+        let earlier = drainCompletion
+        drainCompletion = {
+            earlier?()
+            completion()
+        }
+        if isDraining { return }
+        isDraining = true
+        closeListeners()
+        // From the next turn on: a handler may be what asked for it.
+        loop.enqueue { [self] in
+            let timer = Timer(loop: loop) { [weak self] in self?.abortAll() }
+            timer.schedule(after: grace)
+            drainTimer = timer
+            for connection in connections { connection.drain() }
+            if connections.isEmpty { finishDraining() }
+        }
+    }
+
+    /// Stops accepting and resets every connection. Idempotent.
+    public func close() {
+        isDraining = true
+        closeListeners()
+        abortAll()
+        closeDeadlines()
+    }
+
+    private func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners.removeAll()
+    }
+
+    private func abortAll() {
+        for connection in connections { connection.abort() }
+    }
+
+    private func finishDraining() {
+        drainTimer?.close()
+        drainTimer = nil
+        closeDeadlines()
+        let completion = drainCompletion
+        drainCompletion = nil
+        completion?()
+    }
+
+    private func closeDeadlines() {
+        spare = nil  // it holds the server
+        headDeadlines.close()
+        bodyDeadlines.close()
+        idleDeadlines.close()
+        writeDeadlines.close()
+        lingerDeadlines.close()
+    }
+
+    // MARK: What connections share
+
+    /// An exchange for a connection on which something begins.
+    func takeExchange() -> ServerExchange {
+        guard let exchange = spare else { return ServerExchange(server: self) }
+        spare = nil
+        return exchange
+    }
+
+    /// Nothing is under way on its connection any more.
+    func giveBack(_ exchange: ServerExchange) {
+        exchange.clear()
+        if spare == nil, !isDraining { spare = exchange }
+    }
+
+    /// Makes `connection` the one for which `output` is written.
+    func claimOutput(for connection: ServerConnection) {
+        if isOutput(of: connection) { return }
+        if let owner = outputOwner { owner.takeUnretainedValue().flush() }
+        outputOwner = Unmanaged.passUnretained(connection)
+    }
+
+    @inline(__always)
+    func isOutput(of connection: ServerConnection) -> Bool {
+        outputOwner?.toOpaque() == Unmanaged.passUnretained(connection).toOpaque()
+    }
+
+    @inline(__always)
+    func disownOutput() { outputOwner = nil }
+
+    /// The Date of now, to the second.
+    func currentDate() -> String? {
+        guard hasDate, let date = configuration.date else { return nil }
+        let now = loop.now
+        if now >= dateIsOldAt {
+            dateText = date()
+            dateIsOldAt = now + .seconds(1)
+        }
+        return dateText
+    }
+}
+
+@available(*, unavailable)
+extension HTTPServer: Sendable {}

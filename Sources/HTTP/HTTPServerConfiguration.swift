@@ -1,0 +1,33 @@
+import HTTPCodec
+
+/// What an ``HTTPServer`` allows its peers. Every value has a default fit for an open network.
+public struct HTTPServerConfiguration {
+    /// Sizes of heads and content; see ``HTTPLimits`` for the defaults and their statuses.
+    public var limits = HTTPLimits()
+    /// From the first byte of a head (or from accepting) to its end; then 408, or a plain close
+    /// where nothing has come. Not extended by trickling bytes.
+    public var headTimeout = Duration.seconds(10)
+    /// Between two pieces of content; then 408.
+    public var bodyTimeout = Duration.seconds(30)
+    /// Between two requests; then the connection closes, within an eighth of this.
+    public var idleTimeout = Duration.seconds(60)
+    /// How long a peer may take nothing of what is queued for it; then a reset.
+    public var writeTimeout = Duration.seconds(60)
+    /// How long a connection that is refused early is read to its end, so that the peer gets to
+    /// see the answer (RFC 9112 §9.6).
+    public var lingerTimeout = Duration.seconds(2)
+    /// After this many requests a connection closes; nil for any number.
+    public var maximumRequestsPerConnection: Int?
+    /// With this many connections open the server stops accepting: further peers wait in the
+    /// kernel's backlog, which costs less than a 503 to each and loses nobody in a short peak.
+    public var maximumConnections = 50_000
+    /// Connections the kernel holds until they are accepted.
+    public var backlog = 4096
+    /// Lets several processes listen on the same port.
+    public var reusesPort = false
+    /// The value of the Date field (IMF-fixdate, RFC 9110 §6.6.1), asked for at most once a
+    /// second. Nil leaves the field out, as a server without a clock does.
+    public var date: (() -> String)?
+
+    public init() {}
+}

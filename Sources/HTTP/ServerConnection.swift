@@ -1,0 +1,238 @@
+import HTTPCodec
+import Pacing
+import Reactor
+
+/// One accepted connection: carries bytes between the reactor and the machine.
+///
+/// Idle, it is these few words and nothing else; everything that a request needs is in the
+/// exchange, which goes back to the server between requests.
+final class ServerConnection {
+    enum Deadline: UInt8 { case none, head, body, idle, write, linger }
+
+    let connection: TCPConnection
+    let server: HTTPServer
+    var exchange: ServerExchange?
+    var token: DeadlineToken?
+    var deadline = Deadline.none
+    var isReading = false
+    /// Nothing more is written: bytes that come in are thrown away until the peer is done.
+    var isLingering = false
+    /// The last response has been written; what is queued is still going out.
+    var isFinishing = false
+    var isGone = false
+    /// The peer has closed its side.
+    var hasEnded = false
+    /// How often the idle deadline has passed since the last request.
+    var idleRounds: UInt8 = 0
+    private var requestCount: UInt32 = 0
+    /// What was queued when the write deadline started: less at its end is progress.
+    var queuedAtStart: UInt32 = 0
+
+    init(_ connection: TCPConnection, server: HTTPServer) {
+        self.connection = connection
+        self.server = server
+    }
+
+    private static let onRead: @Sendable (TCPConnection, UnsafeRawBufferPointer) -> Void = {
+        guard let context = $0.context else { return }
+        unsafeDowncast(context, to: ServerConnection.self).received($1)
+    }
+    private static let onEnd: @Sendable (TCPConnection, UVError?) -> Void = {
+        guard let context = $0.context else { return }
+        unsafeDowncast(context, to: ServerConnection.self).ended($1)
+    }
+    private static let onWritable: @Sendable (TCPConnection) -> Void = {
+        guard let context = $0.context else { return }
+        unsafeDowncast(context, to: ServerConnection.self).writable()
+    }
+
+    func start() {
+        connection.context = self
+        connection.onRead = Self.onRead
+        connection.onEnd = Self.onEnd
+        connection.onWritable = Self.onWritable
+        connection.onClose = { [server] in server.closed($0) }
+        setReading(true)
+        setDeadline(.head)
+    }
+
+    // MARK: Reading
+
+    private func received(_ bytes: UnsafeRawBufferPointer) {
+        if isLingering || isFinishing || isGone { return }
+        let exchange = self.exchange ?? takeExchange()
+        if exchange.kept.pointee.isEmpty {
+            let consumed = process(bytes, exchange)
+            guard self.exchange === exchange else { return flush() }
+            if consumed < bytes.count {
+                exchange.kept.pointee.append(
+                    contentsOf: UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+            }
+            settle(exchange)
+        } else {
+            exchange.kept.pointee.append(contentsOf: bytes)
+            processKept(exchange)
+            settle()
+        }
+    }
+
+    func processKept(_ exchange: ServerExchange) {
+        // Taken out for the length of the call: the handler may do anything, even close.
+        var kept: [UInt8] = []
+        swap(&kept, &exchange.kept.pointee)
+        let consumed = kept.withUnsafeBytes { process($0, exchange) }
+        guard self.exchange === exchange else { return }
+        if consumed == kept.count {
+            kept.removeAll(keepingCapacity: kept.capacity <= 4096)
+        } else if consumed > 0 {
+            kept.removeFirst(consumed)
+        }
+        exchange.kept.pointee = kept
+    }
+
+    private func takeExchange() -> ServerExchange {
+        let exchange = server.takeExchange()
+        exchange.connection = self
+        exchange.machine.pointee = ServerConnectionMachine(hasServed: requestCount > 0)
+        self.exchange = exchange
+        return exchange
+    }
+
+    /// Runs the machine over `bytes`; returns how many it used up.
+    private func process(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) -> Int {
+        let context = server.context
+        var consumed = 0
+        exchange.isProcessing = true
+        defer { exchange.isProcessing = false }
+        while true {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+            let step = exchange.machine.pointee.receive(rest, context)
+            consumed += step.consumed
+            switch step.event {
+            case .needMore, .awaitingResponse: return consumed
+            case .request: requestBegan(rest, exchange)
+            case .body(let range):
+                bodyReceived(UnsafeRawBufferPointer(rebasing: rest[range]), exchange)
+            case .endOfRequest: requestEnded(exchange)
+            case .trailers, .drained: break  // nobody has asked for them
+            case .failed(let error):
+                refuse(HTTPError(.malformed(error), fault: .remote), exchange)
+                return bytes.count
+            case .closed:
+                finish(.closeLingering)
+                return bytes.count
+            }
+            if self.exchange !== exchange || exchange.isBackpressured || exchange.isBodyPaused
+                || (consumed == bytes.count && exchange.machine.pointee.isIdle)
+            {
+                return consumed
+            }
+        }
+    }
+
+    private func requestBegan(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
+        server.requests &+= 1
+        requestCount &+= 1
+        if requestCount >= server.requestLimit {
+            exchange.machine.pointee.stopAfterCurrent()
+        }
+        let view = server.context.request(in: bytes)
+        let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
+        if let headHandler = server.headHandler {
+            let handling = headHandler(request(view, exchange), responder)
+            guard exchange.generation == responder.generation else { return }
+            take(handling, view, bytes, exchange)
+        } else if view.head.framing == .none {
+            server.handler(request(view, exchange), responder)
+        } else {
+            let limit = server.context.limits.maximumBodyBytes
+            collect(limit, server.handler, view, bytes, exchange)
+        }
+    }
+
+    private func request(_ view: RequestView, _ exchange: ServerExchange) -> HTTPServerRequest {
+        HTTPServerRequest(
+            view: view, body: UnsafeRawBufferPointer(start: nil, count: 0), exchange: exchange)
+    }
+
+    private func take(
+        _ handling: HTTPBodyHandling, _ view: RequestView, _ bytes: UnsafeRawBufferPointer,
+        _ exchange: ServerExchange
+    ) {
+        switch handling {
+        case .ignore: break
+        case .collect(let limit, let handler):
+            if view.head.framing == .none {
+                let responder = HTTPResponder(
+                    exchange: exchange, generation: exchange.generation)
+                handler(request(view, exchange), responder)
+            } else {
+                collect(limit, handler, view, bytes, exchange)
+            }
+        case .stream(_, let onEnd):
+            if view.head.framing == .none {
+                onEnd(nil)
+            } else {
+                exchange.hasExtras = true
+                exchange.handling = handling
+                sendContinue(exchange)
+            }
+        }
+    }
+
+    private func collect(
+        _ limit: Int64, _ handler: @escaping HTTPServer.Handler, _ view: RequestView,
+        _ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange
+    ) {
+        let limit = min(limit, server.context.limits.maximumBodyBytes)
+        if case .contentLength(let length) = view.head.framing {
+            if length > limit { return refuseContent(exchange) }
+            exchange.body.reserveCapacity(Int(length))
+        }
+        exchange.handling = .collect(limit: limit, then: handler)
+        exchange.save(view, bytes)
+        sendContinue(exchange)
+    }
+
+    private func sendContinue(_ exchange: ServerExchange) {
+        guard exchange.machine.pointee.takeContinue() else { return }
+        server.claimOutput(for: self)
+        server.output.continueResponse()
+    }
+
+    private func refuseContent(_ exchange: ServerExchange) {
+        exchange.handling = .ignore
+        exchange.body = []
+        let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
+        responder.respond(status: 413, literal: "content too large\n")
+    }
+
+    // Never inlined: `process` would begin their checked accesses for requests without content too.
+    @inline(never)
+    private func bodyReceived(_ slice: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
+        switch exchange.handling {
+        case .ignore: break
+        case .stream(let onSlice, _): onSlice(slice)
+        case .collect(let limit, _):
+            if Int64(exchange.body.count) + Int64(slice.count) > limit {
+                refuseContent(exchange)
+            } else {
+                exchange.body.append(contentsOf: slice)
+            }
+        }
+    }
+
+    @inline(never)
+    private func requestEnded(_ exchange: ServerExchange) {
+        switch exchange.handling {
+        case .ignore: break
+        case .stream(_, let onEnd):
+            exchange.handling = .ignore
+            onEnd(nil)
+        case .collect(_, let handler):
+            exchange.handling = .ignore
+            let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
+            exchange.withSavedRequest { handler($0, responder) }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+import HTTPCodec
+import Pacing
+import Reactor
+
+/// Writing, deadlines, and the ways in which a connection comes to its end.
+extension ServerConnection {
+    /// Content up to this many bytes is copied behind its head, to leave in one system call.
+    static let copiedBytes = 32 * 1024
+
+    /// An idle connection closes after this many rounds without a request, so between one
+    /// `idleTimeout` and an eighth more.
+    static let idleRoundCount: UInt8 = 9
+
+    // MARK: Writing
+
+    /// Appends content to the output, which the caller has claimed.
+    func write(_ bytes: UnsafeRawBufferPointer, isChunk: Bool) {
+        if bytes.isEmpty { return }
+        if isChunk { server.output.chunkHead(count: bytes.count) }
+        if bytes.count <= Self.copiedBytes {
+            server.output.content(bytes)
+        } else {
+            flush()
+            note(connection.write(bytes))
+            server.claimOutput(for: self)
+        }
+        if isChunk { server.output.chunkEnd() }
+    }
+
+    /// Hands the output to the reactor.
+    func flush() {
+        guard server.isOutput(of: self) else { return }
+        server.disownOutput()
+        if server.output.count == 0 { return }
+        note(connection.write(server.output.bytes))
+        server.output.removeAll()
+    }
+
+    func flushUnlessProcessing() {
+        if exchange?.isProcessing != true { settle() }
+    }
+
+    private func note(_ outcome: TCPConnection.WriteOutcome) {
+        if outcome == .backpressured { exchange?.isBackpressured = true }
+    }
+
+    /// The queue has drained far enough.
+    func writable() {
+        guard let exchange, exchange.isBackpressured else { return }
+        exchange.isBackpressured = false
+        let onWritable = exchange.onWritable
+        exchange.onWritable = nil
+        onWritable?()
+        resume()
+    }
+
+    /// Goes on with what was kept.
+    private func resume() {
+        guard let exchange, !exchange.isProcessing, !exchange.isBackpressured else { return }
+        processKept(exchange)
+        settle()
+    }
+
+    /// As `resume`, but not inside the call that asks for it.
+    func resumeLater() {
+        server.loop.enqueue { [self] in resume() }
+    }
+
+    /// The response is complete.
+    @inline(__always)
+    func finishResponse(_ exchange: ServerExchange) {
+        let after = exchange.machine.pointee.finishResponse()
+        exchange.endRequest()
+        if after == .keep, exchange.isProcessing { return }
+        goOn(after, exchange)
+    }
+
+    private func goOn(_ after: AfterResponse, _ exchange: ServerExchange) {
+        guard after == .keep else { return finish(after) }
+        if exchange.kept.pointee.isEmpty { settle() } else { resumeLater() }
+        flush()
+    }
+
+    // MARK: Between two steps
+
+    /// Flushes, and brings reading and the deadline in line with where the machine stands.
+    func settle() {
+        if let exchange { settle(exchange) } else { flush() }
+    }
+
+    @inline(__always)
+    func settle(_ exchange: ServerExchange) {
+        flush()
+        if isGone { return }
+        let wanted = exchange.machine.pointee.deadline
+        let isBlocked = exchange.isBackpressured || exchange.isBodyPaused
+        if isBlocked {
+            setReading(false)
+            return setDeadline(exchange.isBackpressured ? .write : .none)
+        }
+        if hasEnded, wanted != .none { return inputEnded(exchange) }
+        setReading(wanted != .none || exchange.kept.pointee.isEmpty)
+        switch wanted {
+        case .none: setDeadline(.none)
+        case .body: setDeadline(.body)
+        case .head: setDeadline(.head)
+        case .idle:
+            if server.isDraining { return close() }
+            if exchange.kept.pointee.isEmpty { release() }
+            setDeadline(.idle)
+        }
+    }
+
+    func setReading(_ isOn: Bool) {
+        if isOn == isReading || hasEnded { return }
+        isReading = isOn
+        if isOn { connection.resumeReading() } else { connection.pauseReading() }
+    }
+
+    /// The body deadline starts anew each time; a head has to be complete in time. The idle one
+    /// keeps running and counts its rounds: with it a request pays a store for its deadline.
+    func setDeadline(_ wanted: Deadline) {
+        idleRounds = 0
+        if wanted == deadline {
+            if wanted == .body, let token { server.bodyDeadlines.restart(token) }
+            return
+        }
+        changeDeadline(wanted)
+    }
+
+    private func changeDeadline(_ wanted: Deadline) {
+        if let token { deadlines(deadline)?.cancel(token) }
+        deadline = wanted
+        if wanted == .write { queuedAtStart = UInt32(clamping: connection.queuedBytes) }
+        token = deadlines(wanted)?.start(self)
+    }
+
+    private func deadlines(_ which: Deadline) -> ConnectionDeadlines? {
+        switch which {
+        case .none: nil
+        case .head: server.headDeadlines
+        case .body: server.bodyDeadlines
+        case .idle: server.idleDeadlines
+        case .write: server.writeDeadlines
+        case .linger: server.lingerDeadlines
+        }
+    }
+
+    func deadlinePassed() {
+        let passed = deadline
+        token = nil
+        deadline = .none
+        switch passed {
+        case .none: break
+        case .linger: close()
+        case .idle:
+            let rounds = idleRounds + 1
+            if rounds == Self.idleRoundCount { return close() }
+            setDeadline(.idle)
+            idleRounds = rounds
+        case .write:
+            // A slow peer is not a dead one.
+            if connection.queuedBytes < Int(queuedAtStart) { setDeadline(.write) } else { abort() }
+        case .head, .body:
+            guard let exchange else { return close() }
+            refuse(HTTPError(.timedOut, fault: .remote), exchange)
+        }
+    }
+
+    // MARK: The peer's end
+
+    func ended(_ error: UVError?) {
+        hasEnded = true
+        isReading = false
+        if let error { return close(HTTPError(.connectionLost(error), fault: .remote)) }
+        if isLingering { return close() }
+        if isFinishing { return }
+        guard let exchange else { return close() }
+        if exchange.machine.pointee.deadline == .none {
+            // Its answer is outstanding. What was pipelined behind it is still to come.
+            if exchange.kept.pointee.isEmpty { exchange.machine.pointee.stopAfterCurrent() }
+            exchange.onPeerEnd?(.halfClosed)
+        } else {
+            settle()
+        }
+    }
+
+    /// Nothing more will come, and what came has been read.
+    private func inputEnded(_ exchange: ServerExchange) {
+        switch exchange.machine.pointee.receiveEnd() {
+        case .clean: close()
+        case .halfClosed: break
+        case .truncated: close(HTTPError(.connectionLost(nil), fault: .remote))
+        }
+    }
+
+    // MARK: Ending
+
+    /// Answers what cannot be taken, if it can still be answered, and closes.
+    func refuse(_ error: HTTPError, _ exchange: ServerExchange) {
+        let canAnswer = exchange.machine.pointee.canRefuse
+        failRequest(exchange, error)
+        guard self.exchange === exchange else { return }
+        if canAnswer {
+            let status = error.reason == .timedOut ? 408 : error.statusHint
+            server.claimOutput(for: self)
+            let text = "\(error)\n"
+            server.output.startResponse(status: status)
+            server.output.field(literal: "Content-Type", "text/plain; charset=utf-8")
+            server.output.fields(
+                of: ResponsePlan(
+                    framing: .length(Int64(text.utf8.count)), connection: .close,
+                    sendsContent: true))
+            server.output.endHead()
+            var copy = text
+            copy.withUTF8 { server.output.content(UnsafeRawBufferPointer($0)) }
+        }
+        finish(.closeLingering)
+    }
+
+    /// Ends the connection in the way that the machine has asked for.
+    func finish(_ after: AfterResponse) {
+        switch after {
+        case .keep: break
+        case .abort: abort()
+        case .close:
+            flush()
+            release()
+            isFinishing = true
+            connection.closeAfterWriting()
+            setDeadline(connection.isOpen ? .write : .none)
+        case .closeLingering:
+            flush()
+            release()
+            if hasEnded {
+                isFinishing = true
+                connection.closeAfterWriting()
+                return setDeadline(connection.isOpen ? .write : .none)
+            }
+            isLingering = true
+            connection.endWriting()
+            setReading(true)
+            setDeadline(.linger)
+        }
+    }
+
+    /// The server is going: now if nothing is under way, else after the response.
+    func drain() {
+        if isGone || isFinishing || isLingering { return }
+        guard let exchange else { return close() }
+        if exchange.machine.pointee.isIdle, exchange.kept.pointee.isEmpty { return close() }
+        exchange.machine.pointee.stopAfterCurrent()
+    }
+
+    func close(_ error: HTTPError = HTTPError(.closed, fault: .local)) {
+        tearDown(error)
+        connection.close()
+    }
+
+    func abort() {
+        tearDown(HTTPError(.closed, fault: .local))
+        connection.abort()
+    }
+
+    /// The reactor is done with the connection, for whatever reason.
+    func handleClosed() {
+        tearDown(HTTPError(.connectionLost(nil), fault: .remote))
+    }
+
+    private func tearDown(_ error: HTTPError) {
+        if isGone { return }
+        isGone = true
+        setDeadline(.none)
+        if server.isOutput(of: self) {
+            server.disownOutput()
+            server.output.removeAll()
+        }
+        guard let exchange else { return }
+        self.exchange = nil
+        failRequest(exchange, error)
+        server.giveBack(exchange)
+    }
+
+    /// Tells whoever waits for the request or its answer that there is nothing to wait for.
+    private func failRequest(_ exchange: ServerExchange, _ error: HTTPError) {
+        let handling = exchange.handling
+        let onPeerEnd = exchange.onPeerEnd
+        exchange.endRequest()
+        if case .stream(_, let onEnd) = handling { onEnd(error) }
+        onPeerEnd?(.gone)
+    }
+
+    private func release() {
+        guard let exchange else { return }
+        self.exchange = nil
+        server.giveBack(exchange)
+    }
+}
+
+@available(*, unavailable)
+extension ServerConnection: Sendable {}

@@ -1,0 +1,5 @@
+import ArgumentParser
+
+struct NetworkPolicyProxyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "proxy")
+}
