@@ -1,5 +1,5 @@
 import HTTP
-import HTTPCodec
+import Instrument
 import JSONCodec
 import Logging
 import Pacing
@@ -30,7 +30,8 @@ public final class ProxyService: Service {
         control.get("/checkConnectionsStatus") { [unowned self] in
             respond(run?.isDelivered ?? false, $1)
         }
-        control.getOrPost("/stop") { [unowned self] in stop($1) }
+        control.get("/stop") { [unowned self] in stop($1) }
+        control.post("/stop") { [unowned self] in stop($1) }
         control.get("/checkStopStatus") { [unowned self] in
             respond(run?.isCollected ?? false, $1)
         }

@@ -50,6 +50,8 @@ final class FakeClient {
             self.listener = listener
             client = self
         case .refused:
+            // In a block of its own, where no other test listens on the port that is given back.
+            let wanted = SocketAddress(IPAddress(v4: 0x7F00_0200 + UInt32(number)), port: 0)
             let listener = try TCPListener(loop: loop, address: wanted) { $0.close() }
             address = listener.localAddress
             listener.close()

@@ -217,7 +217,7 @@ import Testing
         #expect(wrongMethod.status == 405)
         #expect(wrongMethod.head.contains("Allow: POST"))
         #expect(bench.call("POST", "/results").head.contains("Allow: GET, HEAD"))
-        #expect(bench.call("DELETE", "/stop").head.contains("Allow: GET, HEAD, POST"))
+        #expect(bench.call("DELETE", "/stop").head.contains("Allow: GET, POST, HEAD"))
         #expect(bench.call("GET", "/nothing").status == 404)
         #expect(bench.call("POST", "/stop").status == 409)
         #expect(bench.call("GET", "/status").body.contains(#""phase":"idle""#))
