@@ -30,13 +30,15 @@ final class ProxyBench {
     }
 
     /// Sends one request to the proxy and runs the loop until it is answered.
+    ///
+    /// - Parameter beforeReading: called when the request is sent and nothing of its answer read.
     @discardableResult
     func call(
         _ method: String, _ path: String, _ body: String = "",
-        _ location: SourceLocation = #_sourceLocation
+        beforeReading: () -> Void = {}, _ location: SourceLocation = #_sourceLocation
     ) -> Answer {
         var received: [UInt8] = []
-        var hasEnded = false
+        var (isSent, hasEnded) = (false, false)
         let connection = TCPConnection(loop: loop)
         connection.onRead = { received += $1 }
         connection.onEnd = { connection, _ in
@@ -45,7 +47,7 @@ final class ProxyBench {
         }
         connection.connect(to: service.address ?? SocketAddress(.loopbackV4, port: 1)) {
             connection, _ in
-            connection.resumeReading()
+            isSent = true
             connection.write(
                 Array(
                     """
@@ -53,6 +55,9 @@ final class ProxyBench {
                     Content-Length: \(body.utf8.count)\r\n\r\n\(body)
                     """.utf8))
         }
+        run(location) { isSent }
+        beforeReading()
+        connection.resumeReading()
         run(location) { hasEnded }
         return Answer(received)
     }
