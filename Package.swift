@@ -48,6 +48,7 @@ let package = Package(
             name: "NetworkPolicy",
             dependencies: [
                 "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
