@@ -51,16 +51,26 @@ public struct FanOutMachine: Sendable {
     /// Requests sent for any client but its first.
     public private(set) var retryCount = 0
 
-    public init(clients: Int, parallel: Int, retry: RetryMachine.Policy, seed: UInt64) {
+    /// - Parameters:
+    ///   - clients: how many there are; they are called by their numbers from zero.
+    ///   - parallel: exchanges at a time, at most.
+    ///   - seed: of the waits' jitter.
+    ///   - retry: how patiently each client is treated.
+    public init(
+        clients: Int, parallel: Int, seed: UInt64, retry: (_ client: Int) -> RetryMachine.Policy
+    ) {
         precondition(parallel > 0, "at least one exchange must be allowed at a time")
         self.parallel = parallel
         states = Array(repeating: .fresh, count: clients)
-        retries = Array(repeating: RetryMachine(policy: retry), count: clients)
+        retries = (0..<clients).map { RetryMachine(policy: retry($0)) }
         random = SeededRandom(seed: seed)
     }
 
     public var clientCount: Int { states.count }
     public var isFinished: Bool { succeededCount + givenUpCount == states.count }
+
+    /// The clients that are neither done nor given up.
+    public var unsettled: [Int] { states.indices.filter { states[$0] != .done } }
 
     /// The moment at which `tick` wants to be called; nil while only answers are awaited or nothing.
     public var nextDeadline: Instant? { phase == .running ? deadlines.first?.moment : nil }

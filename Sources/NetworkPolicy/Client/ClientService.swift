@@ -33,11 +33,14 @@ public final class ClientService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
         logger.info("Wait for Connections from kube-burner..")
     }
 
+    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         run?.stop()
         // The service lives until its last connection is gone.
