@@ -129,8 +129,8 @@ extension TCPConnection {
         }
     }
 
-    /// Whether the reader will meet the end too, after what the peer had sent before: an answer that
-    /// says why it hung up, often enough.
+    /// Whether the reader will meet the end too, after what the peer had sent before: often enough
+    /// an answer that says why it hung up.
     private static func endsReading(_ code: Int32) -> Bool {
         switch uv_errno_t(rawValue: code) {
         case UV_EPIPE, UV_ECONNRESET, UV_ETIMEDOUT: true

@@ -321,8 +321,8 @@ public final class TCPConnection {
         onEnd = nil
         onWritable = nil
         context = nil
-        // Not by uv_tcp_close_reset, which refuses while a half-close is under way: just when a peer
-        // that takes nothing any more is to be got rid of.
+        // Not by uv_tcp_close_reset, which refuses while a half-close is under way: just when a
+        // peer that takes nothing any more is to be got rid of.
         if reset, wasOpen, let descriptor { sonde_reset_on_close(descriptor) }
         Reactor.closeHandle(handle, TCPConnection.onHandleClosed)
     }
