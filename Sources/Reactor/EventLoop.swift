@@ -23,6 +23,9 @@ public final class EventLoop {
     /// Listeners that stopped accepting because descriptors ran out.
     var starvedListeners: [ObjectIdentifier: TCPListener] = [:]
 
+    /// Whether a timer's callback is under way.
+    var isRunningTimers = false
+
     private var queue: [() -> Void] = []
     private var idle: UnsafeMutablePointer<uv_idle_t>?
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
