@@ -1,4 +1,5 @@
 import HTTP
+import HTTPTypes
 import JSONCodec
 import Pacing
 import Reactor
@@ -34,7 +35,7 @@ final class ProxyExchange {
         completion: @escaping (_ failure: String?) -> Void
     ) -> () -> Void {
         let call = client.send(
-            .init(
+            HTTPRequest(
                 method: .post, scheme: "http", authority: address.description, path: "/check",
                 headerFields: [.contentType: "application/json"]),
             body: Array(list), options: options
@@ -57,7 +58,7 @@ final class ProxyExchange {
         from address: SocketAddress, completion: @escaping (Result<[UInt8], Failure>) -> Void
     ) -> () -> Void {
         let call = client.send(
-            .init(
+            HTTPRequest(
                 method: .get, scheme: "http", authority: address.description, path: "/results"),
             options: options
         ) { result in
