@@ -68,7 +68,13 @@ public final class EventLoop {
     /// - Returns: whether anything is still open.
     @discardableResult
     public func runOnce(wait: Bool = true) -> Bool {
-        uv_run(raw, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0
+        if wait { return uv_run(raw, UV_RUN_ONCE) != 0 }
+        // Counted as busy, because libuv would not even look at a loop where nothing keeps it
+        // running: a guest's signals and unowned timers want their turn all the same.
+        raw.pointee.active_handles += 1
+        uv_run(raw, UV_RUN_NOWAIT)
+        raw.pointee.active_handles -= 1
+        return uv_loop_alive(raw) != 0
     }
 
     /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
@@ -81,10 +87,15 @@ public final class EventLoop {
     public var backendDescriptor: Int32 { uv_backend_fd(raw) }
 
     /// How long a surrounding loop may wait before it must call ``runOnce(wait:)``; nil when only
-    /// the descriptor decides.
+    /// the descriptor decides, as it does while nothing is open.
     public var backendTimeout: Duration? {
         uv_update_time(raw)
+        // libuv says zero for a loop that has nothing to wait for, because its own run would return
+        // at once; a surrounding loop would spin on that. Counted as busy for the length of the
+        // question, it says what its timers and its unfinished business really ask for.
+        raw.pointee.active_handles += 1
         let milliseconds = uv_backend_timeout(raw)
+        raw.pointee.active_handles -= 1
         return milliseconds < 0 ? nil : .milliseconds(Int64(milliseconds))
     }
 
