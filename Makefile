@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit simulation embedding lab lint test-asan clean build-needs test-needs
+.PHONY: help demo build test unit embedding lab lint test-asan clean build-needs test-needs
 # The steps of `make test` share .build and the machine's cores: one after the other.
 .NOTPARALLEL:
 
@@ -35,17 +35,12 @@ build: build-needs ## Build the release binary .build/release/sonde, static and 
 	@echo "== build (release)"
 	@swift build $(RELEASE)
 
-test: test-needs unit simulation embedding build lab ## Run every test: unit, interop, embedding, lab
+test: test-needs unit embedding build lab ## Run every test: unit, interop, embedding, lab
 
-unit: build-needs
+# Optimized, because the simulations run at full size only there; the sanitized run is a debug build.
+unit: build-needs ## Run the unit and interop tests, optimized
 	@echo "== unit and interop tests"
-	@swift test $(TESTS) $(ARGS)
-
-# Debug builds run a tenth of it; optimized, ten minutes with 5,000 targets take seconds.
-simulation: build-needs ## Simulate whole policy runs at full size
-	@echo "== simulation at full size"
-	@swift test $(TESTS) -c release -Xswiftc -enable-testing --scratch-path .build-optimized \
-	    --filter SimulationTests $(ARGS)
+	@swift test $(TESTS) -c release -Xswiftc -enable-testing --scratch-path .build-optimized $(ARGS)
 
 # The way another package uses ours; its own scratch path keeps the two builds apart.
 embedding: build-needs
