@@ -65,7 +65,12 @@ let package = Package(
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
-        .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: [
+                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
