@@ -65,7 +65,8 @@ lint: build-needs ## Check format, imports, lengths and comments
 # Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
 test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@echo "== unit tests under the address sanitizer"
-	@swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Support/leaks.txt \
+	    swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
 
 clean: ## Remove everything that was built
 	@rm -rf .build .build-asan .build-embedding .build-optimized

@@ -190,6 +190,7 @@ import Testing
         }
         #expect(told == [.gone])
         #expect(kept?.isOpen == false)
+        kept = nil  // the handler holds it, it holds the server, and that the handler
     }
 
     @Test("a peer that only closes its sending side gets its answer, and the handler knows")
