@@ -12,6 +12,7 @@ public final class SignalSource {
     public static let user1: Int32 = SIGUSR1
 
     private let handle: UnsafeMutablePointer<uv_signal_t>
+    private let loop: EventLoop
     private var onSignal: (() -> Void)?
 
     /// The signal is unblocked on the calling thread: a process may inherit a mask from whoever
@@ -22,6 +23,7 @@ public final class SignalSource {
         loop: EventLoop, signal number: Int32, onSignal: @escaping () -> Void
     ) throws(UVError) {
         handle = .allocate(capacity: 1)
+        self.loop = loop
         self.onSignal = onSignal
         let code = uv_signal_init(loop.raw, handle)
         guard code >= 0 else {

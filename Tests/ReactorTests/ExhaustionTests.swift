@@ -49,6 +49,43 @@ import Darwin
             }
         }
     }
+
+    @Test("out of descriptors, a listener with no connection at all still keeps its loop running")
+    func starvedListenerKeepsLoop() async {
+        await #expect(processExitsWith: .success) {
+            alarm(30)
+            try withLoop { loop in
+                var accepted = 0
+                var listener: TCPListener?
+                listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                    accepted += 1
+                    connection.close()
+                    listener?.close()
+                    listener = nil
+                }
+                let address = try #require(listener?.localAddress)
+                // The peer is no business of the loop's.
+                let peer = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+                var target = sockaddr_in()
+                target.sin_family = sa_family_t(AF_INET)
+                target.sin_port = address.port.bigEndian
+                target.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+                let code = withUnsafePointer(to: target) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        connect(peer, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                    }
+                }
+                #expect(code == 0)
+                let spare = takeAllDescriptors(limit: 400)
+                while listener?.starvations == 0 { loop.runOnce() }
+                #expect(accepted == 0)
+                // Without the loop's knowledge, so it has to try again by itself.
+                for descriptor in spare { close(descriptor) }
+                loop.run()
+                #expect(accepted == 1)
+            }
+        }
+    }
 }
 
 /// Lowers the process's limit of open files and opens as many as it still allows.
