@@ -77,7 +77,12 @@ let package = Package(
                 "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: [
+                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
     ],

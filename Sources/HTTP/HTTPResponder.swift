@@ -206,6 +206,7 @@ public struct HTTPResponseWriter {
     let exchange: ServerExchange
     let generation: UInt64
 
+    /// What became of a piece of content.
     public enum Outcome: Equatable, Sendable {
         /// Go on.
         case flowing
@@ -232,6 +233,7 @@ public struct HTTPResponseWriter {
         return exchange.isBackpressured ? .backpressured : .flowing
     }
 
+    /// Sends one piece from an array.
     @discardableResult
     public func write(_ bytes: [UInt8]) -> Outcome {
         bytes.withUnsafeBytes { write($0) }

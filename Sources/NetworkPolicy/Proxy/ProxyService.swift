@@ -6,7 +6,8 @@ import Pacing
 import Reactor
 import Telemetry
 
-/// The fan-out proxy pod: hands each client its connection list, and later collects what each found.
+/// The fan-out proxy pod: hands each client its connection list, and later collects what each
+/// found.
 public final class ProxyService: Service {
     private let loop: EventLoop
     private let configuration: ProxyConfiguration
@@ -15,6 +16,7 @@ public final class ProxyService: Service {
     private let exchange: ProxyExchange
     private var run: ProxyRun?
     private var runs = 0
+    private var isDraining = false
     /// Of the runs that were replaced.
     private var earlierFailures: [ProxyRun.Step: Int] = [:]
 
@@ -43,12 +45,16 @@ public final class ProxyService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
         logger.info("Wait for Connections from kube-burner..")
     }
 
+    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
+        isDraining = true
         run?.stop()
         exchange.close()
         // The service lives until its last connection is gone.
@@ -64,6 +70,7 @@ public final class ProxyService: Service {
     /// A new document replaces the run under way: its requests are broken off, its results
     /// forgotten.
     private func initiate(_ request: HTTPServerRequest, _ responder: HTTPResponder) {
+        if isDraining { return refuse(responder) }
         var limits = DocumentLimits()
         limits.targets = configuration.maxTargets
         let initiate: InitiateDocument
@@ -90,12 +97,18 @@ public final class ProxyService: Service {
     }
 
     private func stop(_ responder: HTTPResponder) {
+        if isDraining { return refuse(responder) }
         guard let run else {
             responder.respond(status: 409, literal: "no run to stop: POST /initiate first\n")
             return
         }
         responder.respond(status: 200, literal: "Stop Request received, processing...\n")
         run.collect()
+    }
+
+    /// What was still on its way when the end began.
+    private func refuse(_ responder: HTTPResponder) {
+        responder.respond(status: 503, literal: "shutting down\n")
     }
 
     private func respond(_ result: Bool, _ responder: HTTPResponder) {

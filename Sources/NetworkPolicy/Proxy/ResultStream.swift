@@ -1,4 +1,5 @@
 import HTTP
+import HTTPTypes
 
 /// Sends a document that lies in pieces, as fast as its reader takes it: what waits for a slow
 /// reader stays where it is instead of being copied into a queue.
@@ -8,7 +9,7 @@ enum ResultStream {
     static func send(_ pieces: [[UInt8]], to responder: HTTPResponder) {
         let length = pieces.reduce(0) { $0 + Int64($1.count) }
         let writer = responder.start(
-            .init(status: .ok, headerFields: [.contentType: "application/json"]),
+            HTTPResponse(status: .ok, headerFields: [.contentType: "application/json"]),
             contentLength: length)
         if let writer { send(pieces, from: (0, 0), writer) }
     }
