@@ -74,7 +74,7 @@ let package = Package(
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
-                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "NetworkPolicy", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
