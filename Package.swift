@@ -35,19 +35,28 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
 
+        // What all instruments share: the HTTP face of a role.
+        .target(
+            name: "Instrument",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         // Instruments.
         .target(
             name: "NetworkPolicy",
             dependencies: [
-                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -64,13 +73,17 @@ let package = Package(
             ]),
         .testTarget(
             name: "NetworkPolicyTests",
-            dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
+            dependencies: [
+                "NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(
             name: "InteropTests",
             dependencies: [
                 "HTTP", "Reactor", "NetworkPolicy", "Pacing",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
+        .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

@@ -4,46 +4,56 @@ import Pacing
 import Reactor
 import Telemetry
 
-/// A length of time on the command line, in Go's syntax.
-func parseDuration(_ text: String) throws -> Duration {
-    do {
-        return try GoDuration(parsing: text).duration
-    } catch {
-        throw ValidationError("\(error)")
+/// A length of time above zero, in Go's syntax.
+struct PositiveDuration: ExpressibleByArgument {
+    var duration: Duration
+
+    init(_ duration: Duration) { self.duration = duration }
+
+    init?(argument: String) {
+        guard let parsed = GoDuration(argument), parsed.duration > .zero else { return nil }
+        duration = parsed.duration
     }
+
+    var defaultValueDescription: String { GoDuration(duration).description }
 }
 
-/// A length of time that must not be zero or negative.
-func parsePositiveDuration(_ text: String) throws -> Duration {
-    let duration = try parseDuration(text)
-    guard duration > .zero else {
-        throw ValidationError("expected a duration above zero, such as 100ms")
+/// A whole number of at least one.
+struct PositiveCount: ExpressibleByArgument, ExpressibleByIntegerLiteral {
+    var count: Int
+
+    init(integerLiteral value: Int) { count = value }
+
+    init?(argument: String) {
+        guard let count = Int(argument), count > 0 else { return nil }
+        self.count = count
     }
-    return duration
+
+    var defaultValueDescription: String { "\(count)" }
 }
 
-/// A count of at least one.
-func parsePositiveCount(_ text: String) throws -> Int {
-    guard let count = Int(text), count > 0 else {
-        throw ValidationError("expected a whole number above zero")
-    }
-    return count
+/// An IP address with a port; an empty host stands for every address.
+extension SocketAddress: ExpressibleByArgument {
+    /// As on the command line.
+    public init?(argument: String) { self.init(argument) }
 }
 
-/// An address to listen on.
-func parseListenAddress(_ text: String) throws -> SocketAddress {
-    guard let address = SocketAddress(text) else {
-        throw ValidationError("expected address:port, such as 0.0.0.0:9001, [::]:9001 or :9001")
-    }
-    return address
-}
+/// What was expected where a value is wrong, by the name that the flag's help gives to its value.
+enum Expectation {
+    private static let known = [
+        "duration": "a duration above zero, such as 100ms, 1.5s or 1m30s",
+        "count": "a whole number above zero",
+        "number": "a number",
+        "address:port": "an address with a port, such as 0.0.0.0:9001, [::1]:9001 or :9001",
+    ]
 
-/// A block of addresses.
-func parseCIDR(_ text: String) throws -> CIDR {
-    guard let block = CIDR(text) else {
-        throw ValidationError("expected a CIDR block, such as 10.0.0.0/8 or fd00::/8")
+    /// Completes the parser's own line, `The value 'x' is invalid for '--flag <name>'`.
+    static func complete(_ message: String) -> String {
+        for (name, expected) in known where message.hasSuffix("<\(name)>'") {
+            return "\(message): expected \(expected)"
+        }
+        return message
     }
-    return block
 }
 
 /// How much a role writes to its log.
@@ -67,9 +77,8 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How long to finish what is under way after SIGTERM.", valueName: "duration"),
-        transform: parseDuration)
-    var grace: Duration = .seconds(5)
+            "How long to finish what is under way after SIGTERM.", valueName: "duration"))
+    var grace = PositiveDuration(.seconds(5))
 
     func logger(_ loop: EventLoop, label: String) -> Logger {
         var logger = Logger(label: label) { _ in GoStyleLog() }

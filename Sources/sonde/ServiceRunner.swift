@@ -1,5 +1,5 @@
+import Instrument
 import Logging
-import NetworkPolicy
 import Pacing
 import Reactor
 
@@ -13,7 +13,7 @@ func runService(
         let service = try make(loop, logger)
         try service.start()
         var isEnding = false
-        let grace = options.grace
+        let grace = options.grace.duration
         let end = {
             // A second signal means now.
             guard !isEnding else { return loop.stop() }

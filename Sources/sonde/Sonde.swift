@@ -39,7 +39,7 @@ struct Sonde: ParsableCommand {
             let code = exitCode(for: error)
             guard code != .success else { exit(withError: error) }  // --help, --version
             // One line that says what is wrong; the usage page only for who asks.
-            let text = message(for: error)
+            let text = Expectation.complete(message(for: error))
             if !text.isEmpty {
                 StandardStream.error.write("sonde: \(text) (see \(helpCommand(arguments)))\n")
             }

@@ -191,7 +191,7 @@ import Testing
         }
         #expect(told == [.gone])
         #expect(kept?.isOpen == false)
-        kept = nil  // it holds the server, which holds the handler, which holds this variable
+        kept = nil  // the handler holds it, it holds the server, and that the handler
     }
 
     @Test("a peer that only closes its sending side gets its answer, and the handler knows")

@@ -11,9 +11,10 @@ struct Room {
 }
 
 enum Rooms {
-    private static let instrument: Set<String> = [
+    private static let below: Set<String> = [
         "HTTP", "HTTPCodec", "JSONCodec", "Pacing", "Reactor", "Telemetry",
     ]
+    private static let instrument = below.union(["Instrument"])
 
     static let table: [String: Room] = [
         "CLibuv": Room(),
@@ -23,7 +24,8 @@ enum Rooms {
         "Telemetry": Room(ours: ["JSONCodec", "Pacing"], isPure: true),
         "Reactor": Room(ours: ["CLibuv", "Pacing"], external: ["Synchronization"]),
         "HTTP": Room(ours: ["HTTPCodec", "Pacing", "Reactor"], external: ["HTTPTypes"]),
-        "NetworkPolicy": Room(ours: instrument, external: ["Logging"]),
+        "Instrument": Room(ours: below, external: ["Logging"]),
+        "NetworkPolicy": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
         "LongLived": Room(ours: instrument, external: ["Logging"]),

@@ -16,8 +16,7 @@ struct NetworkPolicyClientCommand: ParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("Where the API listens.", valueName: "address:port"),
-        transform: parseListenAddress)
+        help: ArgumentHelp("Where the API listens.", valueName: "address:port"))
     var listen = SocketAddress(.anyV6, port: 9001)
 
     @OptionGroup(title: "Probing") var probing: ProbingOptions
@@ -39,9 +38,8 @@ struct ProbingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Time between two probes of a target until the first success.", valueName: "duration"),
-        transform: parsePositiveDuration)
-    var idleInterval: Duration = .seconds(1)
+            "Time between two probes of a target until the first success.", valueName: "duration"))
+    var idleInterval = PositiveDuration(.seconds(1))
 
     @Option(
         help: ArgumentHelp(
@@ -52,38 +50,34 @@ struct ProbingOptions: ParsableArguments {
     var sentinels = 0
 
     @Option(
-        help: ArgumentHelp("Time between two probes of a target.", valueName: "duration"),
-        transform: parsePositiveDuration)
-    var interval: Duration = .milliseconds(100)
+        help: ArgumentHelp("Time between two probes of a target.", valueName: "duration"))
+    var interval = PositiveDuration(.milliseconds(100))
 
     @Option(
         help: ArgumentHelp(
-            "Probes per second at most; stretches the interval.", valueName: "count"),
-        transform: parsePositiveCount)
-    var maxRate = 10_000
+            "Probes per second at most; stretches the interval.", valueName: "count"))
+    var maxRate: PositiveCount = 10_000
 
     @Option(
         help: ArgumentHelp(
             "Probes under way at most (default: the file descriptor limit less a reserve).",
-            valueName: "count"), transform: parsePositiveCount)
-    var maxInFlight: Int?
+            valueName: "count"))
+    var maxInFlight: PositiveCount?
 
     @Option(
         help: ArgumentHelp(
-            "How long a probe keeps its slot even when slots run short.", valueName: "duration"),
-        transform: parsePositiveDuration)
-    var minFlight: Duration = .milliseconds(250)
+            "How long a probe keeps its slot even when slots run short.", valueName: "duration"))
+    var minFlight = PositiveDuration(.milliseconds(250))
 
     @Option(
-        help: ArgumentHelp("The longest a whole probe may take.", valueName: "duration"),
-        transform: parsePositiveDuration)
-    var timeout: Duration = .milliseconds(1500)
+        help: ArgumentHelp("The longest a whole probe may take.", valueName: "duration"))
+    var timeout = PositiveDuration(.milliseconds(1500))
 
     @Option(
         help: ArgumentHelp(
             "Failures in a row until a target counts as failed (deny: as closed).",
-            valueName: "count"), transform: parsePositiveCount)
-    var attempts = 3
+            valueName: "count"))
+    var attempts: PositiveCount = 3
 
     @Option(help: "Wait for targets to open (allow) or to close (deny).")
     var expect = PolicyExpectation.allow
@@ -97,15 +91,14 @@ struct ProbingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "classic: workers (default: 20, or PARALLEL_CONNECTIONS).", valueName: "count"),
-        transform: parsePositiveCount)
-    var parallel: Int?
+            "classic: workers (default: 20, or PARALLEL_CONNECTIONS).", valueName: "count"))
+    var parallel: PositiveCount?
 
     @Option(
         help: ArgumentHelp(
             "classic: targets in a batch (default: 20, or PARALLEL_CONNECTIONS).",
-            valueName: "count"), transform: parsePositiveCount)
-    var batch: Int?
+            valueName: "count"))
+    var batch: PositiveCount?
 
     @Option(
         help: ArgumentHelp("Of the order of first probes (default: random).", valueName: "number"))
@@ -121,20 +114,20 @@ struct ProbingOptions: ParsableArguments {
     func clientConfiguration() throws -> ClientConfiguration {
         var configuration = ClientConfiguration()
         configuration.usesGate = !noGate
-        configuration.idleInterval = idleInterval
+        configuration.idleInterval = idleInterval.duration
         configuration.sentinels = sentinels
-        configuration.interval = interval
-        configuration.maxRate = maxRate
-        configuration.maxInFlight = maxInFlight
-        configuration.minFlight = minFlight
-        configuration.timeout = timeout
-        configuration.attempts = attempts
+        configuration.interval = interval.duration
+        configuration.maxRate = maxRate.count
+        configuration.maxInFlight = maxInFlight?.count
+        configuration.minFlight = minFlight.duration
+        configuration.timeout = timeout.duration
+        configuration.attempts = attempts.count
         configuration.expectation = expect
         configuration.pacing = pacing
         configuration.seed = seed
         let inherited = try parallelConnectionsFromEnvironment()
-        configuration.parallel = parallel ?? inherited ?? 20
-        configuration.batch = batch ?? inherited ?? 20
+        configuration.parallel = parallel?.count ?? inherited ?? 20
+        configuration.batch = batch?.count ?? inherited ?? 20
         return configuration
     }
 

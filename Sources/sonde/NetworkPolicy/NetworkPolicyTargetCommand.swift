@@ -9,8 +9,7 @@ struct NetworkPolicyTargetCommand: ParsableCommand {
         abstract: "The target pod: answer every GET with 200 and an empty body.")
 
     @Option(
-        help: ArgumentHelp("Where it listens.", valueName: "address:port"),
-        transform: parseListenAddress)
+        help: ArgumentHelp("Where it listens.", valueName: "address:port"))
     var listen = SocketAddress(.anyV6, port: 8080)
 
     @OptionGroup(title: "Service") var service: ServiceOptions

@@ -10,39 +10,47 @@ import Telemetry
 /// `/readyz`, `/metrics`, `/status`), with 404 and 405 for the rest.
 ///
 /// Endpoints are added first; ``listen(on:)`` then serves them.
-final class ControlPoint {
+public final class ControlPoint {
     private let loop: EventLoop
     private let logger: Logger
     private let maxBodyBytes: Int64
     private var server: HTTPServer?
-    var router = HTTPRouter()
+    /// What a role adds beyond ``get(_:_:)`` and ``post(_:_:)``.
+    public var router = HTTPRouter()
 
     /// - Parameter maxBodyBytes: content beyond it is answered with 413.
-    init(loop: EventLoop, logger: Logger, maxBodyBytes: Int64 = 64 << 10) {
+    public init(loop: EventLoop, logger: Logger, maxBodyBytes: Int64 = 64 << 10) {
         self.loop = loop
         self.logger = logger
         self.maxBodyBytes = maxBodyBytes
     }
 
-    func get(_ path: String, _ handler: @escaping HTTPServer.Handler) {
+    /// An endpoint for GET and HEAD.
+    public func get(_ path: String, _ handler: @escaping HTTPServer.Handler) {
         router.on(.get, path, handler: handler)
     }
 
-    func post(_ path: String, _ handler: @escaping HTTPServer.Handler) {
+    /// An endpoint for POST; the handler gets all of the content.
+    public func post(_ path: String, _ handler: @escaping HTTPServer.Handler) {
         router.on(.post, path, bodyLimit: maxBodyBytes, handler: handler)
     }
 
     /// The endpoints that all roles have.
     ///
     /// - Parameters:
+    ///   - isReady: asked for every `/readyz`: 200 when true, else 500 without content.
     ///   - status: writes the members of the status object.
     ///   - metrics: writes the role's own metric families.
-    func common(
-        role: String, status: @escaping (inout JSONWriter) -> Void,
+    public func common(
+        role: String, isReady: (() -> Bool)? = nil,
+        status: @escaping (inout JSONWriter) -> Void,
         metrics: @escaping (inout PrometheusText) -> Void
     ) {
         get("/healthz") { $1.respond(status: 200, literal: "ok\n") }
-        get("/readyz") { $1.respond(status: 200, literal: "ok\n") }
+        get("/readyz") { _, responder in
+            guard let isReady else { return _ = responder.respond(status: 200, literal: "ok\n") }
+            responder.respond(status: isReady() ? 200 : 500)
+        }
         get("/status") { _, responder in
             var writer = JSONWriter()
             writer.beginObject()
@@ -65,7 +73,7 @@ final class ControlPoint {
     }
 
     /// - Throws: ``UVError`` with the address that cannot be had.
-    func listen(on address: SocketAddress) throws(UVError) {
+    public func listen(on address: SocketAddress) throws(UVError) {
         var configuration = HTTPServerConfiguration()
         configuration.limits.maximumBodyBytes = maxBodyBytes
         let server = HTTPServer(loop: loop, configuration: configuration, router: router)
@@ -86,10 +94,14 @@ final class ControlPoint {
     }
 
     /// Where it listens; the port is the one the kernel chose when 0 was asked for.
-    var address: SocketAddress? { server?.addresses.first }
+    public var address: SocketAddress? { server?.addresses.first }
 
-    func drain(grace: Duration, completion: @escaping () -> Void) {
+    /// Stops listening and lets requests under way finish; `completion` comes once, afterwards.
+    public func drain(grace: Duration, completion: @escaping () -> Void) {
         guard let server else { return loop.enqueue(completion) }
         server.drain(grace: grace, completion: completion)
     }
 }
+
+@available(*, unavailable)
+extension ControlPoint: Sendable {}

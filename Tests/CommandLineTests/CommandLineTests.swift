@@ -1,0 +1,98 @@
+import Foundation
+import Testing
+
+/// What a person or a script meets at the command line.
+@Suite struct CommandLineTests {
+    private func expectOneLine(
+        _ outcome: Program.Outcome, code: Int32, containing parts: [String],
+        _ location: SourceLocation = #_sourceLocation
+    ) {
+        #expect(outcome.code == code, "\(outcome.errors)", sourceLocation: location)
+        let lines = outcome.errors.split(separator: "\n")
+        #expect(lines.count == 1, "\(outcome.errors)", sourceLocation: location)
+        for part in parts {
+            #expect(outcome.errors.contains(part), "\(outcome.errors)", sourceLocation: location)
+        }
+        #expect(outcome.output.isEmpty, sourceLocation: location)
+    }
+
+    @Test(
+        "wrong usage is one line that says what, where and what was expected; exit code 64",
+        arguments: [
+            (["netpol", "client", "--interval", "soon"], ["--interval", "soon"]),
+            (["netpol", "client", "--interval", "0"], ["--interval", "above zero"]),
+            (["netpol", "client", "--listen", "nowhere"], ["--listen", "address:port"]),
+            (["netpol", "client", "--max-rate", "-1"], ["--max-rate"]),
+            (["netpol", "client", "--expect", "maybe"], ["--expect", "allow"]),
+            (["netpol", "client", "--sentinels", "-2"], ["--sentinels"]),
+            (["netpol", "client", "--pacing", "classic", "--expect", "deny"], ["--pacing"]),
+            (["netpol", "client", "--frobnicate"], ["--frobnicate"]),
+            (["netpol", "client", "extra"], ["extra"]),
+            (["netpol", "target", "--listen", "127.0.0.1:99999"], ["127.0.0.1:99999"]),
+            (["netpol", "proxy", "--give-up", "5"], ["--give-up"]),
+            (["netpol", "demo", "--rate", "0"], ["--rate"]),
+            (["netpol", "demo", "--policies", "1000000"], ["--policies", "10000"]),
+            (["nonsense"], ["nonsense"]),
+        ])
+    func usage(arguments: [String], parts: [String]) throws {
+        expectOneLine(try Program.run(arguments), code: 64, containing: parts)
+    }
+
+    @Test("a wrong environment variable is named like a wrong flag")
+    func environment() throws {
+        let outcome = try Program.run(
+            ["netpol", "client", "--pacing", "classic"],
+            environment: ["PARALLEL_CONNECTIONS": "many"])
+        expectOneLine(outcome, code: 64, containing: ["PARALLEL_CONNECTIONS=many"])
+    }
+
+    @Test("an address that cannot be had is one line and exit code 69")
+    func unavailable() throws {
+        let first = try Running(["netpol", "target", "--listen", "127.0.0.1:0"])
+        let line = try #require(first.awaitLog("Server started on "))
+        let address = String(try #require(line.split(separator: " ").last))
+        for role in ["client", "proxy", "target"] {
+            let second = try Program.run(["netpol", role, "--listen", address])
+            expectOneLine(
+                second, code: 69, containing: ["listen on \(address)", "already in use"])
+        }
+        let foreign = try Program.run(["netpol", "client", "--listen", "203.0.113.9:9001"])
+        expectOneLine(foreign, code: 69, containing: ["listen on 203.0.113.9:9001"])
+        first.terminate()
+        #expect(first.finish().code == 0)
+    }
+
+    @Test("help of every command names units and defaults, on standard output, exit code 0")
+    func help() throws {
+        for arguments in [
+            ["--help"], ["netpol", "--help"], ["netpol", "client", "--help"],
+            ["netpol", "proxy", "--help"], ["netpol", "target", "--help"],
+            ["netpol", "demo", "--help"],
+        ] {
+            let outcome = try Program.run(arguments)
+            #expect(outcome.code == 0 && outcome.errors.isEmpty)
+            #expect(outcome.output.contains("USAGE: sonde"))
+        }
+        let client = try Program.run(["netpol", "client", "--help"]).output
+        for text in ["--interval <duration>", "100ms", "1.5s", "10000", "[::]:9001"] {
+            #expect(client.contains(text), "the client's help lacks \(text)")
+        }
+    }
+
+    @Test("under the pods' names it acts as their roles; SIGTERM ends it with 0")
+    func roles() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("sonde-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for name in ["netpolvalidator", "netpolproxy", "sampleapp"] {
+            let link = folder.appendingPathComponent(name)
+            try FileManager.default.createSymbolicLink(
+                at: link, withDestinationURL: Program.path)
+            let running = try Running(["--listen", "127.0.0.1:0"], executable: link)
+            #expect(running.awaitLog("Server started on 127.0.0.1:") != nil)
+            running.terminate()
+            #expect(running.finish().code == 0)
+        }
+    }
+}
