@@ -124,7 +124,7 @@ import Testing
             let port = try freePort(loop)
             let program = try ProgramRun(name, try arguments(port), loop: loop) { outcome in
                 client.close()
-                #expect(outcome.status == SIGKILL, "\(name) ended itself: \(outcome.errors)")
+                #expect(isEnded(outcome), "\(name) ended itself: \(outcome.errors)")
             }
             let address = SocketAddress(.loopbackV4, port: port)
             var steps: [() -> Void] = []

@@ -3,6 +3,7 @@ import HTTP
 import HTTPTypes
 import Pacing
 import Reactor
+import Synchronization
 import Testing
 
 /// Programs of the system that speak HTTP, started and stopped by the tests.
@@ -18,17 +19,20 @@ enum Program {
 }
 
 /// One run of a program: its output goes to files, so that no pipe can fill.
+///
+/// Not by Foundation's `Process`, which leaks itself and hands its blocked signals on to the child.
 final class ProgramRun {
     struct Outcome {
+        /// The exit code, or the negated number of the signal that ended it.
         var status: Int32
         var output: String
         var errors: String
     }
 
-    let process = Process()
+    private let identifier: pid_t
+    private let exit = ExitStatus()
     private let folder: Folder
-    private let wakeup: Wakeup
-    private var isOver = false
+    private var onWake: (() -> Void)?
 
     /// Starts it. `completion` is called on the loop when it has ended.
     init(
@@ -37,36 +41,71 @@ final class ProgramRun {
     ) throws {
         let folder = try Folder()
         self.folder = folder
-        let output = try folder.file("output", "")
-        let errors = try folder.file("errors", "")
-        process.executableURL = URL(fileURLWithPath: try #require(Program.path(name)))
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
-        var finish: () -> Void = {}
-        let wakeup = try Wakeup(loop: loop) { finish() }
-        self.wakeup = wakeup
-        process.terminationHandler = { _ in wakeup.wake() }
-        finish = { [self] in
-            guard !process.isRunning, !isOver else { return }
-            isOver = true
+        let path = try #require(Program.path(name))
+        identifier = try Self.spawn(path, arguments, folder)
+        var run: ProgramRun?
+        let wakeup = try Wakeup(loop: loop) { run?.onWake?() }
+        onWake = { [exit] in
+            guard let status = exit.value.withLock({ $0 }) else { return }
             wakeup.close()
-            finish = {}
-            func text(_ path: String) -> String {
-                String(
-                    decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
-            }
+            run = nil
             completion(
                 Outcome(
-                    status: process.terminationStatus, output: text(output), errors: text(errors)))
+                    status: status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F),
+                    output: folder.text("output"), errors: folder.text("errors")))
         }
-        try process.run()
+        run = self
+        Thread.detachNewThread { [exit, identifier] in
+            var status: Int32 = 0
+            while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+            exit.value.withLock { $0 = status }
+            wakeup.wake()
+        }
     }
 
-    /// Ends it; only ever this one, by its own id. Not by SIGTERM: a child inherits the signals
-    /// that the test's thread blocks, and nginx for one leaves them blocked.
-    func end() { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    /// Its standard streams are files, and no signal is blocked.
+    private static func spawn(
+        _ path: String, _ arguments: [String], _ folder: Folder
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        let flags = O_WRONLY | O_CREAT | O_TRUNC
+        posix_spawn_file_actions_addopen(&actions, 1, "\(folder.path)/output", flags, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, "\(folder.path)/errors", flags, 0o600)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
+        defer { for word in words { free(word) } }
+        words.append(nil)
+        var identifier: pid_t = 0
+        let code = posix_spawn(&identifier, path, &actions, &attributes, words, environ)
+        try #require(code == 0, "\(path) cannot be started: \(code)")
+        return identifier
+    }
+
+    var isRunning: Bool { exit.value.withLock { $0 == nil } }
+
+    /// Asks it to end; only ever this one, by its own id.
+    func end() {
+        if isRunning { kill(identifier, SIGTERM) }
+    }
+}
+
+/// Whether a server program ended because it was asked to (haproxy says so with 143).
+func isEnded(_ outcome: ProgramRun.Outcome) -> Bool {
+    [0, 143, -SIGTERM].contains(outcome.status)
+}
+
+/// Where the thread that waits for a program leaves what it got.
+private final class ExitStatus: Sendable {
+    let value = Mutex<Int32?>(nil)
 }
 
 /// A folder of its own that goes when the test does.
@@ -79,6 +118,18 @@ final class Folder {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func text(_ name: String) -> String {
+        // By hand: Foundation's readers leak a block for every empty file.
+        let descriptor = open("\(path)/\(name)", O_RDONLY)
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 65_536)
+        while case let count = read(descriptor, &piece, piece.count), count > 0 {
+            bytes += piece[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 
     @discardableResult
     func file(_ name: String, _ text: String) throws -> String {
@@ -129,7 +180,7 @@ extension EventLoop {
     func when(
         _ program: ProgramRun, listensAt address: SocketAddress, _ body: @escaping () -> Void
     ) {
-        guard program.process.isRunning else { return }
+        guard program.isRunning else { return }
         let probe = TCPConnection(loop: self)
         probe.connect(to: address) { [self] probe, result in
             if case .success = result {

@@ -77,7 +77,7 @@ import Testing
                 outcome in
                 client.close()
                 server.close()
-                #expect(outcome.status == SIGKILL, "\(name) ended itself: \(outcome.errors)")
+                #expect(isEnded(outcome), "\(name) ended itself: \(outcome.errors)")
             }
             let front = SocketAddress(.loopbackV4, port: port)
             loop.when(proxy, listensAt: front) {
