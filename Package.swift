@@ -51,10 +51,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "EgressGateway",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
+                "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
+                "Pacing",
                 "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -68,6 +76,9 @@ let package = Package(
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
+        .testTarget(
+            name: "EgressGatewayTests",
+            dependencies: ["EgressGateway", "Telemetry", "Pacing", "Reactor"]),
         .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
