@@ -48,6 +48,7 @@ let package = Package(
             name: "NetworkPolicy",
             dependencies: [
                 "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -72,13 +73,25 @@ let package = Package(
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "HTTPCodec", "Reactor", "Pacing"]),
+        .testTarget(
+            name: "HTTPTests",
+            dependencies: [
+                "HTTP", "HTTPCodec", "Reactor", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(
             name: "NetworkPolicyTests",
-            dependencies: ["NetworkPolicy", "HTTP", "Telemetry", "JSONCodec", "Pacing", "Reactor"]),
+            dependencies: [
+                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(
             name: "EgressGatewayTests",
-            dependencies: ["EgressGateway", "Telemetry", "Pacing", "Reactor"]),
+            dependencies: [
+                "EgressGateway", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),

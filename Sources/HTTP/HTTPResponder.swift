@@ -1,5 +1,6 @@
 import HTTPCodec
 import HTTPTypes
+import Reactor
 
 /// The right to answer one request, now or later, once.
 ///
@@ -14,6 +15,9 @@ public struct HTTPResponder {
     public var isOpen: Bool {
         exchange.generation == generation && exchange.connection != nil && exchange.plan == nil
     }
+
+    /// The loop on which the answer has to be given.
+    public var loop: EventLoop { exchange.server.loop }
 
     // MARK: Whole responses
 
@@ -95,7 +99,8 @@ public struct HTTPResponder {
     {
         heedConnection(response)
         let content: ResponseContent = contentLength.map { .length($0) } ?? .unknown
-        let plan = begin(status: response.status.code, content: content) {
+        guard let connection = exchange.connection else { return nil }
+        let plan = begin(connection, status: response.status.code, content: content) {
             (writer: HeadWriter) throws(HTTPCodecError) in
             try writer.fields(response.headerFields)
         }
@@ -136,8 +141,8 @@ public struct HTTPResponder {
         status: Int, _ body: UnsafeRawBufferPointer, _ writeFields: FieldsWriter
     ) -> Bool {
         let length = ResponseContent.length(Int64(body.count))
-        guard let plan = begin(status: status, content: length, writeFields),
-            let connection = exchange.connection
+        guard let connection = exchange.connection,
+            let plan = begin(connection, status: status, content: length, writeFields)
         else { return false }
         if plan.sendsContent {
             if exchange.machine.pointee.sendContent(body.count) {
@@ -155,12 +160,12 @@ public struct HTTPResponder {
     /// Writes the head. Fields that cannot be written make it a 500: half an answer is none.
     @inline(__always)
     private func begin(
-        status: Int, content: ResponseContent, _ writeFields: FieldsWriter
+        _ connection: ServerConnection, status: Int, content: ResponseContent,
+        _ writeFields: FieldsWriter
     ) -> ResponsePlan? {
-        let server = exchange.server
-        guard exchange.generation == generation, let connection = exchange.connection else {
-            return nil
-        }
+        let server = connection.server
+        guard exchange.generation == generation else { return nil }
+        if server.isDraining { exchange.machine.pointee.stopAfterCurrent() }
         guard
             let plan = exchange.machine.pointee.startResponse(
                 status: status, content: content, server.context)

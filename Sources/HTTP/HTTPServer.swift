@@ -52,11 +52,11 @@ public final class HTTPServer {
     private var dateText = ""
     private var dateIsOldAt = Instant(nanoseconds: 0)
 
-    let headDeadlines: ConnectionDeadlines
-    let bodyDeadlines: ConnectionDeadlines
-    let idleDeadlines: ConnectionDeadlines
-    let writeDeadlines: ConnectionDeadlines
-    let lingerDeadlines: ConnectionDeadlines
+    let headDeadlines: Deadlines<ServerConnection>
+    let bodyDeadlines: Deadlines<ServerConnection>
+    let idleDeadlines: Deadlines<ServerConnection>
+    let writeDeadlines: Deadlines<ServerConnection>
+    let lingerDeadlines: Deadlines<ServerConnection>
 
     /// Content is collected before `handler` is called; more than the limit is answered with 413.
     public convenience init(
@@ -98,8 +98,8 @@ public final class HTTPServer {
         context = HTTPCodecContext(limits: configuration.limits)
         requestLimit =
             configuration.maximumRequestsPerConnection.map { UInt32(clamping: $0) } ?? .max
-        func deadlines(_ timeout: Duration) -> ConnectionDeadlines {
-            ConnectionDeadlines(loop: loop, timeout: timeout)
+        func deadlines(_ timeout: Duration) -> Deadlines<ServerConnection> {
+            Deadlines(loop: loop, timeout: timeout) { $0.deadlinePassed() }
         }
         headDeadlines = deadlines(configuration.headTimeout)
         bodyDeadlines = deadlines(configuration.bodyTimeout)

@@ -133,7 +133,7 @@ final class ServerConnection {
     private func requestBegan(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
         server.requests &+= 1
         requestCount &+= 1
-        if requestCount >= server.requestLimit || server.isDraining {
+        if requestCount >= server.requestLimit {
             exchange.machine.pointee.stopAfterCurrent()
         }
         let view = server.context.request(in: bytes)

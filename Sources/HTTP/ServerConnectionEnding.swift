@@ -135,7 +135,7 @@ extension ServerConnection {
         token = deadlines(wanted)?.start(self)
     }
 
-    private func deadlines(_ which: Deadline) -> ConnectionDeadlines? {
+    private func deadlines(_ which: Deadline) -> Deadlines<ServerConnection>? {
         switch which {
         case .none: nil
         case .head: server.headDeadlines

@@ -253,6 +253,10 @@ public final class HeadWriter {
 
     private func append(decimal value: Int64) {
         var rest = value.magnitude
+        if rest < 100, value >= 0 {
+            if rest >= 10 { append(byte: 0x30 + UInt8(truncatingIfNeeded: rest / 10)) }
+            return append(byte: 0x30 + UInt8(truncatingIfNeeded: rest % 10))
+        }
         var digits = 1
         var limit: UInt64 = 10
         while rest >= limit {

@@ -11,6 +11,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// `offset` are no longer at hand (`JSONStreamValidator`).
     public var path: String
 
+    /// - Parameter path: empty where the place is not known in the document's own terms.
     public init(offset: Int, expected: String, found: String, path: String = "") {
         self.offset = offset
         self.expected = expected

@@ -52,6 +52,9 @@ public struct JSONReader {
 
     // MARK: Containers
 
+    /// Enters an array; ``nextElement()`` then says whether an element follows.
+    ///
+    /// - Throws: when the next value is of another kind, or nested deeper than the limit.
     public mutating func beginArray() throws(JSONError) {
         try begin(UInt8(ascii: "["), "an array")
     }
@@ -74,6 +77,9 @@ public struct JSONReader {
         return true
     }
 
+    /// Enters an object; ``nextKey()`` then gives the members one by one.
+    ///
+    /// - Throws: when the next value is of another kind, or nested deeper than the limit.
     public mutating func beginObject() throws(JSONError) {
         try begin(UInt8(ascii: "{"), "an object")
     }
@@ -103,6 +109,8 @@ public struct JSONReader {
 
     // MARK: Values
 
+    /// A string, checked but not decoded (RFC 8259 section 7): bad escapes, control characters and
+    /// bytes that are not UTF-8 are refused.
     public mutating func readString() throws(JSONError) -> JSONText {
         guard nextByte() == quote else { throw mismatch("a string") }
         return try readText()
@@ -133,6 +141,7 @@ public struct JSONReader {
         return value
     }
 
+    /// `true` or `false`; nothing else counts as either.
     public mutating func readBool() throws(JSONError) -> Bool {
         let byte = nextByte()
         guard byte == UInt8(ascii: "t") || byte == UInt8(ascii: "f") else {
@@ -143,6 +152,7 @@ public struct JSONReader {
         return literal == .true
     }
 
+    /// `null`, which must be next.
     public mutating func readNull() throws(JSONError) {
         guard nextByte() == UInt8(ascii: "n") else { throw mismatch("null") }
         try read(.null)

@@ -25,9 +25,13 @@ public struct JSONWriter {
 
     // MARK: Containers
 
+    /// Opens an object; members follow as ``key(_:)-swift.method`` and one value each.
     public mutating func beginObject() { open(UInt8(ascii: "{")) }
+    /// Closes the innermost object.
     public mutating func endObject() { close(UInt8(ascii: "}")) }
+    /// Opens an array; its elements follow as values.
     public mutating func beginArray() { open(UInt8(ascii: "[")) }
+    /// Closes the innermost array.
     public mutating func endArray() { close(UInt8(ascii: "]")) }
 
     /// A key that is written as it stands: a plain literal without anything to escape.
@@ -49,6 +53,7 @@ public struct JSONWriter {
 
     // MARK: Values
 
+    /// A string, with what RFC 8259 section 7 wants escaped.
     public mutating func string(_ value: String) {
         var value = value
         separate()
@@ -81,11 +86,13 @@ public struct JSONWriter {
         appendDouble(value)
     }
 
+    /// `true` or `false`.
     public mutating func bool(_ value: Bool) {
         separate()
         bytes.append(contentsOf: value ? "true".utf8 : "false".utf8)
     }
 
+    /// `null`.
     public mutating func null() {
         separate()
         bytes.append(contentsOf: "null".utf8)
@@ -99,27 +106,32 @@ public struct JSONWriter {
 
     // MARK: Members in one call
 
+    /// A key as it stands, and a string.
     public mutating func member(_ name: StaticString, string value: String) {
         key(name)
         string(value)
     }
 
+    /// A key as it stands, and an integer of at most 64 bits.
     @inlinable
     public mutating func member(_ name: StaticString, integer value: some FixedWidthInteger) {
         key(name)
         integer(value)
     }
 
+    /// A key as it stands, and a number; `null` for infinities and NaN.
     public mutating func member(_ name: StaticString, double value: Double) {
         key(name)
         double(value)
     }
 
+    /// A key as it stands, and `true` or `false`.
     public mutating func member(_ name: StaticString, bool value: Bool) {
         key(name)
         bool(value)
     }
 
+    /// A key as it stands, and `null`.
     public mutating func memberNull(_ name: StaticString) {
         key(name)
         null()

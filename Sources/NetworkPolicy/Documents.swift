@@ -1,8 +1,8 @@
 import JSONCodec
 import Telemetry
 
-/// A connection list as a client gets it in the body of `/check`, laid out flat: one target for each
-/// entry × address × port.
+/// A connection list as a client gets it in the body of `/check`, laid out flat: one target for
+/// each entry × address × port.
 ///
 /// Wire form: `[{"addresses":["10.0.0.2"],"ports":[8080],"netpol":"ingress-0-1"},…]`.
 public struct ConnectionList: Sendable, Equatable {
@@ -14,6 +14,7 @@ public struct ConnectionList: Sendable, Equatable {
         public var address: UInt32
         /// The index into `policies`.
         public var policy: UInt32
+        /// 1 to 65535.
         public var port: UInt16
     }
 
@@ -26,9 +27,12 @@ public struct ConnectionList: Sendable, Equatable {
     /// How many entries the list has; some may have no target.
     public internal(set) var entryCount = 0
 
+    /// An empty list.
     public init() {}
 
+    /// The address as it is to be connected to.
     public func address(of target: Target) -> String { addresses[Int(target.address)] }
+    /// The name of the policy that is to open it.
     public func policy(of target: Target) -> String { policies[Int(target.policy)] }
 }
 
@@ -44,13 +48,16 @@ public enum DenialKind: String, Sendable, CaseIterable {
 
 /// When one address first answered (or, for a denial, first failed to): one element of `/results`.
 ///
-/// The first five members are what the instrument's older tools read and write; the others are ours.
+/// The first five members are what the older tools read and write; the others are ours.
 public struct ConnectionResult: Sendable, Equatable {
+    /// As the connection list has it.
     public var address: String
+    /// As the connection list has it.
     public var port: UInt16
     /// The index of its entry in the connection list. Written as `connectionidx`; an older proxy
     /// writes `ingressidx`, which is read as well.
     public var connectionIndex: Int
+    /// The policy's name in the connection list; `npname` on the wire.
     public var policy: String
     /// When the head of the answer arrived.
     public var timestamp: WallClock
@@ -64,6 +71,7 @@ public struct ConnectionResult: Sendable, Equatable {
     /// Set in results of `--expect deny` only.
     public var denied: DenialKind?
 
+    /// A result with what is known.
     public init(
         address: String, port: UInt16, connectionIndex: Int, policy: String, timestamp: WallClock,
         notBefore: WallClock? = nil, attempts: Int? = nil, connectTime: Duration? = nil,

@@ -6,6 +6,7 @@ import Reactor
 /// The lists are checked and stay where they are, byte for byte as they came, so that a proxy
 /// forwards what it does not understand as well.
 public struct InitiateDocument: Sendable, Equatable {
+    /// One client and its list.
     public struct Part: Sendable, Equatable {
         /// The client as the document names it; its results are returned under this name.
         public var client: String

@@ -7,6 +7,7 @@ public struct DocumentLimits: Sendable {
     /// small document can ask for very many.
     public var targets = 1_000_000
 
+    /// Everything at its default.
     public init() {}
 }
 

@@ -1,10 +1,11 @@
 import Pacing
 
-/// Has one exchange with each of many clients: delivers a document to all, or collects one from all.
+/// Has one exchange with each of many clients: delivers a document to all, or collects one from
+/// all.
 ///
 /// A client that does not answer, answers slowly or answers wrongly is tried again with growing
-/// waits and in the end given up; it never takes a turn from one that has not had its first. At most
-/// `parallel` exchanges are under way at any time.
+/// waits and in the end given up; it never takes a turn from one that has not had its first. At
+/// most `parallel` exchanges are under way at any time.
 ///
 /// Pure: it is told what happened and what time it is, and answers with what to do.
 ///
@@ -20,6 +21,7 @@ import Pacing
 /// The time to give up counts from a client's own first request, so that one behind a long queue
 /// has its chance as well.
 public struct FanOutMachine: Sendable {
+    /// What is to be done.
     public enum Action: Equatable, Sendable {
         case send(client: Int, attempt: Int)
         /// Abandon the request; nothing more will be heard of it.
@@ -32,6 +34,7 @@ public struct FanOutMachine: Sendable {
     private enum Phase: UInt8 { case idle, running, ended }
     private enum State: UInt8 { case fresh, inFlight, waiting, due, done }
 
+    /// Exchanges at a time, at most.
     public let parallel: Int
     private var states: [State]
     private var retries: [RetryMachine]
@@ -47,24 +50,38 @@ public struct FanOutMachine: Sendable {
     public private(set) var inFlight = 0
     /// Clients with whom the exchange succeeded.
     public private(set) var succeededCount = 0
+    /// Clients with whom it never did.
     public private(set) var givenUpCount = 0
     /// Requests sent for any client but its first.
     public private(set) var retryCount = 0
 
-    public init(clients: Int, parallel: Int, retry: RetryMachine.Policy, seed: UInt64) {
+    /// - Parameters:
+    ///   - clients: how many there are; they are called by their numbers from zero.
+    ///   - parallel: exchanges at a time, at most.
+    ///   - seed: of the waits' jitter.
+    ///   - retry: how patiently each client is treated.
+    public init(
+        clients: Int, parallel: Int, seed: UInt64, retry: (_ client: Int) -> RetryMachine.Policy
+    ) {
         precondition(parallel > 0, "at least one exchange must be allowed at a time")
         self.parallel = parallel
         states = Array(repeating: .fresh, count: clients)
-        retries = Array(repeating: RetryMachine(policy: retry), count: clients)
+        retries = (0..<clients).map { RetryMachine(policy: retry($0)) }
         random = SeededRandom(seed: seed)
     }
 
+    /// Clients in all.
     public var clientCount: Int { states.count }
+    /// Whether every client is done or given up.
     public var isFinished: Bool { succeededCount + givenUpCount == states.count }
 
-    /// The moment at which `tick` wants to be called; nil while only answers are awaited or nothing.
+    /// The clients that are neither done nor given up.
+    public var unsettled: [Int] { states.indices.filter { states[$0] != .done } }
+
+    /// The moment at which `tick` wants to be called; nil while there is nothing to wait for.
     public var nextDeadline: Instant? { phase == .running ? deadlines.first?.moment : nil }
 
+    /// Begins; once.
     public mutating func start(now: Instant, _ actions: inout [Action]) {
         guard phase == .idle else { return }
         phase = .running
@@ -100,6 +117,7 @@ public struct FanOutMachine: Sendable {
         return true
     }
 
+    /// Does what is due.
     public mutating func tick(now: Instant, _ actions: inout [Action]) {
         guard phase == .running else { return }
         proceed(now: now, &actions)

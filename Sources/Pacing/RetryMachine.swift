@@ -1,5 +1,5 @@
-/// How long to wait between attempts: doubling from `initial` to `maximum`, minus a random share, so
-/// that many who failed together do not come back together.
+/// How long to wait between attempts: doubling from `initial` to `maximum`, minus a random share,
+/// so that many who failed together do not come back together.
 public struct Backoff: Sendable, Equatable {
     /// The wait after the first failure.
     public var initial: Duration
@@ -8,6 +8,7 @@ public struct Backoff: Sendable, Equatable {
     /// The share of a wait that chance may take away, 0 to 1.
     public var jitter: Double
 
+    /// - Precondition: the waits do not shrink, and `jitter` is a share.
     public init(
         initial: Duration = .milliseconds(100), maximum: Duration = .seconds(5),
         jitter: Double = 0.5
@@ -46,6 +47,7 @@ public struct Backoff: Sendable, Equatable {
 /// It is given up after `attempts` failures, or once no further attempt could begin within
 /// `giveUpAfter` of the start.
 public struct RetryMachine: Sendable {
+    /// How long and how often to try.
     public struct Policy: Sendable, Equatable {
         /// How many attempts may fail; nil for any number.
         public var attempts: Int?
@@ -53,8 +55,10 @@ public struct RetryMachine: Sendable {
         public var timeout: Duration
         /// How long after the start an attempt may still begin; nil for ever.
         public var giveUpAfter: Duration?
+        /// The waits between attempts.
         public var backoff: Backoff
 
+        /// - Precondition: `attempts` is at least one, or nil.
         public init(
             attempts: Int? = nil, timeout: Duration, giveUpAfter: Duration? = nil,
             backoff: Backoff = Backoff()
@@ -67,6 +71,7 @@ public struct RetryMachine: Sendable {
         }
     }
 
+    /// What is to be done.
     public enum Action: Equatable, Sendable {
         /// Begin the attempt with this number, counted from one.
         case attempt(Int)
@@ -83,11 +88,13 @@ public struct RetryMachine: Sendable {
         case done
     }
 
+    /// How long and how often it tries.
     public let policy: Policy
     /// When it is given up for lack of time; known from the start on.
     public private(set) var giveUpAt: Instant?
     private var state = State.idle
 
+    /// A machine that waits for its start.
     public init(policy: Policy) { self.policy = policy }
 
     /// The moment at which `tick` wants to be called; nil while nothing is pending.
@@ -106,6 +113,7 @@ public struct RetryMachine: Sendable {
         }
     }
 
+    /// Begins the first attempt; once.
     public mutating func start(now: Instant, _ actions: inout [Action]) {
         guard state == .idle else { return }
         giveUpAt = policy.giveUpAfter.map { now + $0 }
@@ -151,6 +159,7 @@ public struct RetryMachine: Sendable {
         }
     }
 
+    /// Ends it; nothing follows.
     public mutating func stop(_ actions: inout [Action]) {
         if case .attempting(let number, _) = state { actions.append(.cancel(number)) }
         state = .done

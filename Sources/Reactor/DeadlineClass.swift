@@ -35,6 +35,8 @@ public final class DeadlineClass<Payload> {
         queue = DeadlineQueue(timeout: timeout)
     }
 
+    deinit { timer?.close() }
+
     /// Whether no deadline is running.
     public var isEmpty: Bool { queue.isEmpty }
 

@@ -8,7 +8,10 @@ public enum Environment {
         while true {
             var buffer = [CChar](repeating: 0, count: size)
             let code = uv_os_getenv(name, &buffer, &size)
-            if code == 0 { return String(decoding: buffer.prefix(size).map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+            if code == 0 {
+                return String(
+                    decoding: buffer.prefix(size).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
             // The length it needs is in `size` now.
             guard code == UV_ENOBUFS.rawValue, size > buffer.count else { return nil }
         }

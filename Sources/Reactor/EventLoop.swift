@@ -23,11 +23,18 @@ public final class EventLoop {
     /// Listeners that stopped accepting because descriptors ran out.
     var starvedListeners: [ObjectIdentifier: TCPListener] = [:]
 
+    /// Whether a timer's callback is under way.
+    var isRunningTimers = false
+
+    private var isRunning = false
     private var queue: [() -> Void] = []
     private var idle: UnsafeMutablePointer<uv_idle_t>?
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
     private var isClosed = false
 
+    /// Sets `SIGPIPE` to be ignored unless the program handles it: a write to a peer that has gone
+    /// is an error to report.
+    ///
     /// - Throws: ``UVError`` when the kernel refuses an epoll or event descriptor.
     public init() throws(UVError) {
         sonde_ignore_sigpipe()
@@ -58,8 +65,11 @@ public final class EventLoop {
     public static var descriptorLimit: Int { Int(clamping: sonde_descriptor_limit()) }
 
     /// Runs until ``stop()``, or until nothing is open any more.
+    ///
+    /// A listener or a reader that is paused, and a timer that is not scheduled, have nothing to
+    /// wait for and do not keep it running. Not from inside a callback of this loop.
     public func run() {
-        uv_run(raw, UV_RUN_DEFAULT)
+        turn(UV_RUN_DEFAULT)
     }
 
     /// Runs one turn: what is due and what the kernel reports.
@@ -68,7 +78,13 @@ public final class EventLoop {
     /// - Returns: whether anything is still open.
     @discardableResult
     public func runOnce(wait: Bool = true) -> Bool {
-        uv_run(raw, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0
+        if wait { return turn(UV_RUN_ONCE) }
+        // Counted as busy, because libuv would not even look at a loop where nothing keeps it
+        // running: a guest's signals and unowned timers want their turn all the same.
+        raw.pointee.active_handles += 1
+        turn(UV_RUN_NOWAIT)
+        raw.pointee.active_handles -= 1
+        return uv_loop_alive(raw) != 0
     }
 
     /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
@@ -81,10 +97,16 @@ public final class EventLoop {
     public var backendDescriptor: Int32 { uv_backend_fd(raw) }
 
     /// How long a surrounding loop may wait before it must call ``runOnce(wait:)``; nil when only
-    /// the descriptor decides.
+    /// the descriptor decides, as it does while nothing is open.
     public var backendTimeout: Duration? {
+        if isClosed { return nil }
         uv_update_time(raw)
+        // libuv says zero for a loop that has nothing to wait for, because its own run would return
+        // at once; a surrounding loop would spin on that. Counted as busy for the length of the
+        // question, it says what its timers and its unfinished business really ask for.
+        raw.pointee.active_handles += 1
         let milliseconds = uv_backend_timeout(raw)
+        raw.pointee.active_handles -= 1
         return milliseconds < 0 ? nil : .milliseconds(Int64(milliseconds))
     }
 
@@ -95,16 +117,21 @@ public final class EventLoop {
         if queue.count == 1 { startIdle() }
     }
 
-    /// Gives the loop back.
+    /// Gives the loop back. Runs work that is still enqueued, and waits for look-ups under way,
+    /// which nothing can interrupt. Not from inside a callback of this loop.
     ///
     /// - Throws: ``UVError`` (busy) when a handle was left open; the loop then stays usable, so
     ///   that the handle can be closed and the call repeated.
     public func close() throws(UVError) {
         guard !isClosed else { return }
-        uv_run(raw, UV_RUN_NOWAIT)  // work that is still enqueued
-        closeOwnHandles()
-        // Handles that were closed but whose close callbacks have not run yet are not leaks.
-        while uv_run(raw, UV_RUN_NOWAIT) != 0, openHandles.isEmpty {}
+        var turns = 0
+        repeat {
+            turn(UV_RUN_NOWAIT)  // work that is still enqueued, and may enqueue more
+            closeOwnHandles()
+            // Handles that were closed but whose close callbacks have not run yet are not leaks.
+            while uv_loop_alive(raw) != 0, openHandles.isEmpty { turn(UV_RUN_ONCE) }
+            turns += 1
+        } while !queue.isEmpty && turns < 1000
         let code = uv_loop_close(raw)
         if code < 0 { throw UVError(operation: "close event loop", code: code) }
         isClosed = true
@@ -113,6 +140,7 @@ public final class EventLoop {
     /// How many handles callers have open, by kind; for tests and diagnostics.
     public var openHandles: [String: Int] {
         var kinds: [String: Int] = [:]
+        if isClosed { return kinds }
         withUnsafeMutablePointer(to: &kinds) { kinds in
             uv_walk(
                 raw,
@@ -128,13 +156,24 @@ public final class EventLoop {
 
     // MARK: - For the handles of this loop
 
+    @discardableResult
+    private func turn(_ mode: uv_run_mode) -> Bool {
+        precondition(!isClosed, "a closed loop cannot run")
+        precondition(!isRunning, "a loop cannot run inside its own callbacks")
+        isRunning = true
+        defer { isRunning = false }
+        return uv_run(raw, mode) != 0
+    }
+
     /// Starts the deadline of a connect; connects of one duration share one timer.
     func startConnectDeadline(
         _ timeout: Duration, for connection: TCPConnection
     ) -> (DeadlineClass<TCPConnection>, DeadlineToken) {
+        let timeout = max(timeout, .zero)  // time that has run out: the next turn says so
         if let known = connectDeadlines.first(where: { $0.timeout == timeout }) {
             return (known, known.start(connection))
         }
+        if connectDeadlines.count >= 8 { closeIdleDeadlines() }
         let new = DeadlineClass<TCPConnection>(loop: self, timeout: timeout, ownedByLoop: true) {
             $0.connectDeadlinePassed()
         }
@@ -175,9 +214,13 @@ public final class EventLoop {
         for work in batch { work() }
     }
 
-    private func closeOwnHandles() {
+    private func closeIdleDeadlines() {
         for deadlines in connectDeadlines where deadlines.isEmpty { deadlines.close() }
         connectDeadlines.removeAll { $0.isEmpty }
+    }
+
+    private func closeOwnHandles() {
+        closeIdleDeadlines()
         if let idle, queue.isEmpty {
             self.idle = nil
             closeHandle(idle) { $0?.deallocate() }

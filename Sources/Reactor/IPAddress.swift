@@ -28,6 +28,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, LosslessStringConvertib
 
     /// Parses `10.0.0.1` or `2001:db8::1`; nil for anything else, names included.
     public init?(_ text: String) {
+        guard !text.utf8.contains(0) else { return nil }  // C would stop reading there
         var v4 = UInt32(0)  // both in network byte order
         var v6 = (UInt64(0), UInt64(0))
         if uv_inet_pton(AF_INET, text, &v4) == 0 {

@@ -6,20 +6,30 @@ public enum Resolver {
     public final class Query {
         fileprivate let request: UnsafeMutablePointer<uv_getaddrinfo_t>
         fileprivate let port: UInt16
+        fileprivate let host: String
+        /// Set while libuv has the request.
+        fileprivate var loop: EventLoop?
         fileprivate var completion: ((Result<[SocketAddress], UVError>) -> Void)?
 
         fileprivate init(
-            port: UInt16, completion: @escaping (Result<[SocketAddress], UVError>) -> Void
+            host: String, port: UInt16,
+            completion: @escaping (Result<[SocketAddress], UVError>) -> Void
         ) {
             request = .allocate(capacity: 1)
+            self.host = host
             self.port = port
             self.completion = completion
         }
 
         deinit { request.deallocate() }
 
-        /// Withdraws interest: the completion is dropped. The worker may still be looking.
-        public func cancel() { completion = nil }
+        /// Withdraws interest: the completion is dropped. A worker that is looking already cannot
+        /// be interrupted, and keeps the loop running until it is done.
+        public func cancel() {
+            completion = nil
+            guard loop != nil else { return }
+            _ = request.withMemoryRebound(to: uv_req_t.self, capacity: 1) { uv_cancel($0) }
+        }
 
         fileprivate func finish(_ result: Result<[SocketAddress], UVError>) {
             let completion = self.completion
@@ -39,7 +49,7 @@ public enum Resolver {
         _ host: String, port: UInt16, loop: EventLoop,
         completion: @escaping (Result<[SocketAddress], UVError>) -> Void
     ) -> Query {
-        let query = Query(port: port, completion: completion)
+        let query = Query(host: host, port: port, completion: completion)
         if let literal = IPAddress(host) {
             loop.enqueue { query.finish(.success([SocketAddress(literal, port: port)])) }
             return query
@@ -48,11 +58,13 @@ public enum Resolver {
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         // The request owns a reference until its callback: the worker fills in its memory.
+        query.loop = loop
         query.request.pointee.data = Unmanaged.passRetained(query).toOpaque()
         let code = uv_getaddrinfo(
             loop.raw, query.request, Resolver.answered, host, nil, &hints)
         if code < 0 {
             Unmanaged.passUnretained(query).release()
+            query.loop = nil
             let error = UVError(operation: "resolve \(host)", code: code)
             loop.enqueue { query.finish(.failure(error)) }
         }
@@ -63,6 +75,7 @@ public enum Resolver {
         guard let request, let data = request.pointee.data else { return }
         defer { uv_freeaddrinfo(list) }
         let query = Unmanaged<Query>.fromOpaque(data).takeRetainedValue()
+        query.loop = nil
         var addresses: [SocketAddress] = []
         var next = list
         while let entry = next {
@@ -78,7 +91,7 @@ public enum Resolver {
             query.finish(.success(addresses))
         } else {
             let code = status < 0 ? status : UV_EAI_NONAME.rawValue
-            query.finish(.failure(UVError(operation: "resolve name", code: code)))
+            query.finish(.failure(UVError(operation: "resolve \(query.host)", code: code)))
         }
     }
 }

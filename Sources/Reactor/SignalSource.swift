@@ -12,14 +12,18 @@ public final class SignalSource {
     public static let user1: Int32 = SIGUSR1
 
     private let handle: UnsafeMutablePointer<uv_signal_t>
+    private let loop: EventLoop
     private var onSignal: (() -> Void)?
 
+    /// The signal is unblocked on the calling thread: a process may inherit a mask from whoever
+    /// started it.
     /// - Parameter number: `SIGTERM`, `SIGINT`, …; not `SIGKILL` or `SIGSTOP`.
     /// - Throws: ``UVError`` when the signal cannot be caught.
     public init(
         loop: EventLoop, signal number: Int32, onSignal: @escaping () -> Void
     ) throws(UVError) {
         handle = .allocate(capacity: 1)
+        self.loop = loop
         self.onSignal = onSignal
         let code = uv_signal_init(loop.raw, handle)
         guard code >= 0 else {
@@ -35,6 +39,7 @@ public final class SignalSource {
                     $0.onSignal?()
                 }
             }, number)
+        sonde_unblock_signal(number)
         if started < 0 {
             close()
             throw UVError(operation: "watch signal \(number)", code: started)

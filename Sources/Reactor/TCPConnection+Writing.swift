@@ -7,16 +7,19 @@ extension TCPConnection {
         case flowing
         /// Queued, and the queue is past the high-water mark: wait for ``onWritable``.
         case backpressured
-        /// Dropped: the connection is not open.
+        /// Dropped: the connection is not open, or not for writing any more.
         case closed
     }
 
     /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
     ///
-    /// A failure is reported through ``onEnd``, like the one that reading would meet.
+    /// A failure is reported through ``onEnd``: at the end of what can still be read while reading,
+    /// in the next turn while paused. After ``onEnd`` it closes the connection.
     @discardableResult
     public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
-        guard state == .open, !closesWhenWritten else { return .closed }
+        guard state == .open, !closesWhenWritten, !hasEndedWriting, writeFailure == 0 else {
+            return .closed
+        }
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return outcome }
         var sent = 0
         if queuedBytes == 0 {
@@ -43,8 +46,11 @@ extension TCPConnection {
     }
 
     /// Sends a FIN after what is queued (half-close): the peer reads the end and may go on sending.
+    ///
+    /// Later writes are dropped.
     public func endWriting() {
-        guard state == .open else { return }
+        guard state == .open, !hasEndedWriting else { return }
+        hasEndedWriting = true
         let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
         let code = stream { stream in
             uv_shutdown(request, stream) { request, _ in request?.deallocate() }
@@ -108,10 +114,27 @@ extension TCPConnection {
         }
     }
 
-    private func reportWriteFailure(_ code: Int32) {
+    func reportWriteFailure(_ code: Int32) {
         // In the next turn: the caller is still inside its write.
+        let current = generation
         loop.enqueue { [self] in
-            if closesWhenWritten { close() } else { ended(code: code) }
+            guard generation == current, state == .open else { return }
+            if closesWhenWritten || hasEnded {
+                close()  // nobody is left to be told otherwise
+            } else if isReading, TCPConnection.endsReading(code) {
+                writeFailure = code
+            } else {
+                ended(code: code)
+            }
+        }
+    }
+
+    /// Whether the reader will meet the end too, after what the peer had sent before: often enough
+    /// an answer that says why it hung up.
+    private static func endsReading(_ code: Int32) -> Bool {
+        switch uv_errno_t(rawValue: code) {
+        case UV_EPIPE, UV_ECONNRESET, UV_ETIMEDOUT: true
+        default: false
         }
     }
 }

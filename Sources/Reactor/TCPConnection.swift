@@ -10,6 +10,8 @@ import Pacing
 ///     connecting  refused, deadline, …      closing      completion(failure)
 ///     connecting  close                     closing      – (the completion is dropped)
 ///     open        peer's FIN, reset         open         onEnd, once
+///     open        a write fails             open         onEnd, after what can still be read
+///     open        … after onEnd             closing      –
 ///     open        close, abort              closing      –
 ///     closing     libuv is done with it     idle         onClose
 ///
@@ -28,11 +30,16 @@ public final class TCPConnection {
     private var completion: ((TCPConnection, Result<Void, UVError>) -> Void)?
 
     private(set) var state = State.idle
-    private var isReading = false
-    private var hasEnded = false
+    private(set) var isReading = false
+    private(set) var hasEnded = false
     /// Whether ``write(_:)`` said `backpressured` and ``onWritable`` is owed.
     var owesWritable = false
     var closesWhenWritten = false
+    var hasEndedWriting = false
+    /// Why a write failed while the reader still has bytes to get; the end will tell. Zero: none.
+    var writeFailure: Int32 = 0
+    /// Which use of this object it is: work enqueued for an earlier one must not touch a later one.
+    private(set) var generation: UInt32 = 0
 
     /// Bytes accepted by ``write(_:)`` that the kernel has not taken yet.
     public internal(set) var queuedBytes = 0
@@ -52,7 +59,7 @@ public final class TCPConnection {
     /// Gets bytes as they arrive, borrowed for the length of the call. Reading starts paused.
     public var onRead: ((TCPConnection, UnsafeRawBufferPointer) -> Void)?
     /// The peer sends no more: nil for its FIN, else the reason. Called once; without it the
-    /// connection closes itself.
+    /// connection closes itself, as it does when a write fails after this.
     public var onEnd: ((TCPConnection, UVError?) -> Void)?
     /// Writing may go on after ``write(_:)`` answered `backpressured`.
     public var onWritable: ((TCPConnection) -> Void)?
@@ -89,11 +96,7 @@ public final class TCPConnection {
     /// How many segments the kernel had to send again so far, the SYN included; nil where it does
     /// not say (Linux: `TCP_INFO`).
     public var retransmissions: Int? {
-        var descriptor: Int32 = -1
-        guard state == .open,
-            handle.withMemoryRebound(
-                to: uv_handle_t.self, capacity: 1, { uv_fileno($0, &descriptor) }) == 0
-        else { return nil }
+        guard state == .open, let descriptor else { return nil }
         let count = sonde_retransmissions(descriptor)
         return count < 0 ? nil : Int(count)
     }
@@ -132,8 +135,9 @@ public final class TCPConnection {
             }
         } catch {
             // Known at once, told later: no completion runs inside the call that asks for it.
+            let current = generation
             loop.enqueue { [self] in
-                if state == .connecting { fail(error) }
+                if generation == current, state == .connecting { fail(error) }
             }
         }
     }
@@ -174,6 +178,8 @@ public final class TCPConnection {
         guard state == .open, isReading else { return }
         isReading = false
         stream { uv_read_stop($0) }
+        // The end that the reader was to meet does not come while reading is paused.
+        if writeFailure != 0 { reportWriteFailure(writeFailure) }
     }
 
     /// Closes; bytes still queued are dropped. Idempotent, and safe inside every callback.
@@ -209,14 +215,29 @@ public final class TCPConnection {
         fail(UVError(operation: "connect", code: UV_ETIMEDOUT.rawValue, address: peerAddress))
     }
 
+    /// The peer sends no more, or nothing more can be sent to it: told once.
     func ended(code: Int32) {
-        isReading = false
         guard !hasEnded, state == .open else { return }
         hasEnded = true
-        let error: UVError? =
-            code == UV_EOF.rawValue
-            ? nil : UVError(operation: "read from", code: code, address: peerAddress)
+        if isReading {
+            isReading = false
+            stream { uv_read_stop($0) }
+        }
+        let code = code == UV_EOF.rawValue ? reasonForEnd() : code
+        let error =
+            code == 0 ? nil : UVError(operation: "read from", code: code, address: peerAddress)
         if let onEnd { onEnd(self, error) } else { close() }
+    }
+
+    /// Why the bytes ended where libuv says that they just did: zero for the peer's FIN.
+    private func reasonForEnd() -> Int32 {
+        // A write that failed has taken the reason off the socket already.
+        if writeFailure != 0 { return writeFailure }
+        // libuv takes a reset that stands right behind the last bytes for a FIN; the socket knows.
+        // EPIPE is its word for a reset that came after the FIN: the bytes were complete.
+        guard let descriptor else { return 0 }
+        let code = sonde_take_error(descriptor)
+        return code == UV_EPIPE.rawValue ? 0 : code
     }
 
     @discardableResult
@@ -226,12 +247,23 @@ public final class TCPConnection {
 
     // MARK: - Private
 
+    private var descriptor: Int32? {
+        var descriptor: Int32 = -1
+        let code = handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
+            uv_fileno($0, &descriptor)
+        }
+        return code == 0 ? descriptor : nil
+    }
+
     private func begin(_ state: State) {
         self.state = state
+        generation &+= 1
         isReading = false
         hasEnded = false
         owesWritable = false
         closesWhenWritten = false
+        hasEndedWriting = false
+        writeFailure = 0
         queuedBytes = 0
         // The loop owns one reference from here until the close callback has run.
         handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
@@ -289,8 +321,9 @@ public final class TCPConnection {
         onEnd = nil
         onWritable = nil
         context = nil
-        // libuv refuses the reset while a half-close is under way; a plain close has to do.
-        if reset, wasOpen, uv_tcp_close_reset(handle, TCPConnection.onHandleClosed) >= 0 { return }
+        // Not by uv_tcp_close_reset, which refuses while a half-close is under way: just when a
+        // peer that takes nothing any more is to be got rid of.
+        if reset, wasOpen, let descriptor { sonde_reset_on_close(descriptor) }
         Reactor.closeHandle(handle, TCPConnection.onHandleClosed)
     }
 

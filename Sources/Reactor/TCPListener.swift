@@ -32,7 +32,8 @@ public final class TCPListener {
     ///   - address: an IPv6 address takes IPv4 peers too where the system is dual-stack.
     ///   - backlog: connections that the kernel holds until they are accepted; it may cap this.
     ///   - reusePort: lets several processes share the port, the kernel dividing connections.
-    ///   - onConnection: gets each connection, with reading paused.
+    ///   - onConnection: gets each connection, with reading paused. It stays open until somebody
+    ///     closes it, even if nobody keeps it.
     /// - Throws: ``UVError`` with the address: in use, not of this machine, not permitted.
     public init(
         loop: EventLoop, address: SocketAddress, backlog: Int = 4096, reusePort: Bool = false,
@@ -129,7 +130,6 @@ public final class TCPListener {
         loop.starvedListeners[ObjectIdentifier(self)] = self
         if retryTimer == nil {
             retryTimer = Timer(loop: loop) { [weak self] in self?.retryAccepting() }
-            retryTimer?.setKeepsLoopAlive(false)
         }
         retryTimer?.schedule(after: TCPListener.retryPause)
     }

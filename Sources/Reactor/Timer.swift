@@ -35,11 +35,24 @@ public final class Timer {
             moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
         let nowMilliseconds = uv_now(loop.raw)
         let delay = dueMilliseconds > nowMilliseconds ? dueMilliseconds - nowMilliseconds : 0
+        if delay == 0, loop.isRunningTimers {
+            // libuv runs timers until none is due, and one that a timer makes due is due at once:
+            // two that wake each other would keep everything else from its turn.
+            uv_timer_stop(handle)
+            loop.enqueue { [self] in
+                if deadline == moment { fired() }
+            }
+            return
+        }
         uv_timer_start(
             handle,
             { handle in
                 guard let data = handle?.pointee.data else { return }
-                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.fired() }
+                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                    $0.loop.isRunningTimers = true
+                    $0.fired()
+                    $0.loop.isRunningTimers = false
+                }
             }, delay, 0)
     }
 

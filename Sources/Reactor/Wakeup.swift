@@ -27,14 +27,18 @@ public final class Wakeup: Sendable {
 /// What a ``Wakeup`` owns on the loop's side.
 ///
 /// Unchecked: `handle` is a constant whose one cross-thread use, `uv_async_send`, libuv documents
-/// as thread-safe; `onWake` is touched by the loop's thread alone.
+/// as thread-safe; the rest is touched by the loop's thread alone.
 private final class Door: @unchecked Sendable {
     let handle: UnsafeMutablePointer<uv_async_t>
     private var onWake: (() -> Void)?
+    /// Nil once the handle is closed: whoever lets go of the ``Wakeup`` last may be on another
+    /// thread, and must not take the loop along.
+    private var loop: EventLoop?
 
     init(loop: EventLoop, onWake: @escaping () -> Void) throws(UVError) {
         handle = .allocate(capacity: 1)
         self.onWake = onWake
+        self.loop = loop
         let code = uv_async_init(loop.raw, handle) { handle in
             guard let data = handle?.pointee.data else { return }
             Unmanaged<Door>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.onWake?() }
@@ -49,7 +53,8 @@ private final class Door: @unchecked Sendable {
         onWake = nil
         closeHandle(handle) { handle in
             guard let data = handle?.pointee.data else { return }
-            Unmanaged<Door>.fromOpaque(data).release()
+            let door = Unmanaged<Door>.fromOpaque(data).takeRetainedValue()
+            door.loop = nil
         }
     }
 }

@@ -6,6 +6,7 @@ public struct BucketHistogram: Sendable, Equatable {
     public let upperBounds: [Double]
     /// One count a bucket, not cumulative; the last is for what is above all bounds.
     public private(set) var counts: [UInt64]
+    /// Of all values observed, in the metric's unit.
     public private(set) var sum: Double = 0
 
     /// - Parameter upperBounds: finite and strictly ascending, in the metric's unit (seconds).
@@ -23,6 +24,7 @@ public struct BucketHistogram: Sendable, Equatable {
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
     ]
 
+    /// How many values were observed.
     public var count: UInt64 { counts.reduce(0, &+) }
 
     /// Counts one value; NaN is left out, as it belongs nowhere.

@@ -1,14 +1,16 @@
 /// A day of the Gregorian calendar, counted both ways without any table or library.
 ///
-/// Years are counted from March, so that the leap day is the last of its year, in eras of 400 years,
-/// which all have the same 146,097 days.
+/// Years are counted from March, so that the leap day is the last of its year, in eras of 400
+/// years, which all have the same 146,097 days.
 public struct CivilDate: Hashable, Sendable {
+    /// Of the common era; 0 is 1 BC, as in ISO 8601.
     public var year: Int
     /// 1 to 12.
     public var month: Int
     /// 1 to 31.
     public var day: Int
 
+    /// Does not check whether the calendar has this day: ``exists`` does.
     public init(year: Int, month: Int, day: Int) {
         self.year = year
         self.month = month

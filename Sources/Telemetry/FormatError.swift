@@ -7,6 +7,7 @@ public struct FormatError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What would have been accepted there, as a phrase.
     public var expected: String
 
+    /// - Parameter offset: in bytes of `text`'s UTF-8.
     public init(text: String, offset: Int, expected: String) {
         self.text = text
         self.offset = offset

@@ -4,8 +4,10 @@
 /// (what is finer is cut off), up to about 292 years.
 /// Source: documentation of Go's `time.ParseDuration` and `Duration.String`.
 public struct GoDuration: Hashable, Sendable, LosslessStringConvertible {
+    /// The length of time itself; nanoseconds are its finest part in text.
     public var duration: Duration
 
+    /// For printing `duration` as Go does.
     public init(_ duration: Duration) { self.duration = duration }
 
     /// Nil when `text` is no duration; `init(parsing:)` says why.
@@ -14,6 +16,9 @@ public struct GoDuration: Hashable, Sendable, LosslessStringConvertible {
         self = value
     }
 
+    /// Reads a whole text such as `1m30s`.
+    ///
+    /// - Throws: ``FormatError`` with the byte at which it stopped being a duration.
     public init(parsing text: String) throws(FormatError) {
         var parser = DurationParser(text: text, bytes: Array(text.utf8))
         duration = .nanoseconds(try parser.parse())

@@ -16,6 +16,7 @@ public struct LatencyHistogram: Sendable, Equatable {
     /// By how much a percentile may differ from the value that it stands for, as a share of it.
     public static let relativeError = 1.0 / 256
 
+    /// Empty; it allocates nothing until a value comes.
     public init() {}
 
     /// Records one value; a negative one counts as zero.

@@ -3,6 +3,7 @@
 public struct LogLineLimiter<Target: Hashable> {
     private var occurrences: [Target: Int] = [:]
 
+    /// Nothing has occurred yet. It keeps one counter for each target that it ever meets.
     public init() {}
 
     /// Counts one more occurrence for `target`; returns its number when it is to be printed.

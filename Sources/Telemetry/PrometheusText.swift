@@ -13,6 +13,7 @@ import JSONCodec
 /// All samples of a family follow its head, as the format demands.
 /// Source: prometheus.io/docs/instrumenting/exposition_formats.
 public struct PrometheusText {
+    /// What the TYPE line of a family says.
     public enum Kind: String, Sendable {
         case counter, gauge, histogram
     }

@@ -5,10 +5,14 @@ public struct Samples: Sendable {
     /// In ascending order.
     public let sorted: [Duration]
 
+    /// Sorts once, so that every question after it is a look-up.
     public init(_ values: some Sequence<Duration>) { sorted = values.sorted() }
 
+    /// How many values there are.
     public var count: Int { sorted.count }
+    /// Nil when there are no values.
     public var minimum: Duration? { sorted.first }
+    /// Nil when there are no values.
     public var maximum: Duration? { sorted.last }
 
     /// The smallest value that is not below `percent` of all values (the nearest-rank method).

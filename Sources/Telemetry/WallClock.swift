@@ -7,6 +7,7 @@ public struct WallClock: Hashable, Comparable, Sendable {
     /// Covers the years 1678 to 2261.
     public var nanosecondsSinceEpoch: Int64
 
+    /// The moment that many nanoseconds after 1970-01-01T00:00:00Z.
     public init(nanosecondsSinceEpoch: Int64) {
         self.nanosecondsSinceEpoch = nanosecondsSinceEpoch
     }
@@ -106,7 +107,8 @@ extension WallClock: CustomStringConvertible {
 
 extension WallClock {
     /// Reads RFC 3339 section 5.6: date, `T`, time, any number of decimals (those past nanoseconds
-    /// are cut off), and `Z` or an offset. A leap second (`:60`) is refused, as POSIX time has none.
+    /// are cut off), and `Z` or an offset. A leap second (`:60`) is refused, as POSIX time has
+    /// none.
     public init(parsing text: String) throws(FormatError) {
         var parser = TimeParser(text: text, bytes: Array(text.utf8))
         self = try parser.parse()

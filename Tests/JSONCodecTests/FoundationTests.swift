@@ -113,13 +113,13 @@ import Testing
         case (.bool(let ours), let theirs as Bool): return ours == theirs
         case (.integer(let ours), let theirs as NSNumber): return theirs.int64Value == ours
         case (.double(let ours), let theirs as NSDecimalNumber):
-            // Foundation keeps some numbers in decimal; its way from there to a double is not exact.
+            // Foundation keeps some numbers in decimal; its way from there to a double is inexact.
             return abs(theirs.doubleValue - ours) <= abs(ours) * 1e-14
         case (.double(let ours), let theirs as NSNumber): return theirs.doubleValue == ours
         case (.array(let ours), let theirs as [Any]):
             return ours.count == theirs.count && zip(ours, theirs).allSatisfy { agree($0, $1) }
         case (.object(let ours), let theirs as [String: Any]):
-            // Which of two equal keys wins is nobody's rule; strings compare by what they look like.
+            // Which of two equal keys wins is nobody's rule; strings compare by how they look.
             guard Set(ours.map(\.key)).count == ours.count else { return true }
             return ours.count == theirs.count
                 && ours.allSatisfy { member in

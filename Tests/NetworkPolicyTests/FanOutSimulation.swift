@@ -47,7 +47,7 @@ struct FanOutSimulation {
         underWay = Array(repeating: [], count: behaviours.count)
         let policy = RetryMachine.Policy(timeout: .seconds(10), giveUpAfter: giveUp)
         machine = FanOutMachine(
-            clients: behaviours.count, parallel: parallel, retry: policy, seed: seed)
+            clients: behaviours.count, parallel: parallel, seed: seed, retry: { _ in policy })
     }
 
     /// Runs until nothing more happens, or until `limit` of virtual time has passed.

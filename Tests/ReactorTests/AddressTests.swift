@@ -20,6 +20,7 @@ import Testing
         "anything but an address literal is refused",
         arguments: [
             "", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "::1%lo", "[::1]",
+            "1.2.3.4\0", "::1\0x",
         ])
     func invalid(text: String) {
         #expect(IPAddress(text) == nil)

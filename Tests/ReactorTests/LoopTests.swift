@@ -138,6 +138,21 @@ import Darwin
         }
     }
 
+    @Test("a turn that does not wait hands out a signal though nothing keeps the loop running")
+    func signalInEmbeddedLoop() throws {
+        let loop = try EventLoop()
+        var received = 0
+        let source = try SignalSource(loop: loop, signal: SIGUSR2) { received += 1 }
+        loop.runOnce(wait: false)
+        kill(getpid(), SIGUSR2)
+        var entry = pollfd(fd: loop.backendDescriptor, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&entry, 1, 5000) == 1)
+        #expect(!loop.runOnce(wait: false))
+        #expect(received == 1)
+        source.close()
+        try loop.close()
+    }
+
     @Test("a literal resolves at once, localhost by look-up, and nonsense with a reason")
     func resolver() throws {
         try withLoop { loop in
@@ -163,6 +178,28 @@ import Darwin
                 Issue.record("a cancelled query answered")
             }.cancel()
         }
+    }
+
+    @Test(
+        "a surrounding loop sleeps while there is nothing to do, and until the next timer at most")
+    func backendTimeout() throws {
+        let loop = try EventLoop()
+        #expect(loop.backendTimeout == .zero, "its descriptor is not complete before a turn")
+        loop.runOnce(wait: false)
+        #expect(loop.backendTimeout == nil)
+        let timer = Timer(loop: loop) {}
+        timer.schedule(after: .seconds(3600))
+        timer.setKeepsLoopAlive(false)
+        let timeout = try #require(loop.backendTimeout)
+        #expect(timeout > .seconds(3000) && timeout <= .seconds(3601))
+        loop.enqueue {}
+        #expect(loop.backendTimeout == .zero)
+        loop.runOnce(wait: false)
+        timer.close()
+        #expect(loop.backendTimeout == .zero, "what was closed is not given back yet")
+        loop.runOnce(wait: false)
+        #expect(loop.backendTimeout == nil)
+        try loop.close()
     }
 
     @Test("a surrounding poll loop drives it by descriptor and timeout alone")

@@ -3,12 +3,6 @@ import Testing
 
 @testable import Reactor
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
 @Suite(.serialized) struct TCPTests {
     @Test(
         "bytes come back whole through an echo, both ends are freed",
@@ -241,57 +235,6 @@ import Darwin
                 client.write([1, 2, 3])
                 client.closeAfterWriting()
             }
-        }
-    }
-
-    @Test("out of descriptors, the listener waits, and takes everyone once there are some again")
-    func survivesExhaustion() throws {
-        try withLoop { loop in
-            var accepted = 0
-            var spare: [Int32] = []
-            var clients: [TCPConnection] = []
-            var listener: TCPListener?
-            listener = try TCPListener(loop: loop, address: anyPort) { connection in
-                accepted += 1
-                connection.close()
-                if accepted == 8 {
-                    #expect((listener?.starvations ?? 0) > 0)
-                    listener?.close()
-                    listener = nil
-                }
-            }
-            let address = try #require(listener?.localAddress)
-            var connected = 0
-            for _ in 0..<8 {
-                let client = TCPConnection(loop: loop)
-                client.onEnd = { client, _ in client.close() }
-                client.connect(to: address) { client, result in
-                    #expect(throws: Never.self) { try result.get() }
-                    connected += 1
-                    client.resumeReading()
-                }
-                clients.append(client)
-            }
-            // All descriptors are taken before the loop gets to accept the first of them.
-            var limit = rlimit()
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let normal = limit
-            limit.rlim_cur = 400
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            while true {
-                let descriptor = dup(0)
-                if descriptor < 0 { break }
-                spare.append(descriptor)
-            }
-            while (listener?.starvations ?? 1) == 0 { loop.runOnce() }
-            #expect(accepted == 0)
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            var normalAgain = normal
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &normalAgain)
-            for descriptor in spare { Glibc.close(descriptor) }
-            loop.run()
-            #expect(accepted == 8 && connected == 8)
-            clients = []
         }
     }
 

@@ -25,7 +25,7 @@ enum Rooms {
         "Reactor": Room(ours: ["CLibuv", "Pacing"], external: ["Synchronization"]),
         "HTTP": Room(ours: ["HTTPCodec", "Pacing", "Reactor"], external: ["HTTPTypes"]),
         "Instrument": Room(ours: below, external: ["Logging"]),
-        "NetworkPolicy": Room(ours: instrument, external: ["Logging"]),
+        "NetworkPolicy": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
         "LongLived": Room(ours: instrument, external: ["Logging"]),

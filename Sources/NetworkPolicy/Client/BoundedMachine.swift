@@ -10,7 +10,7 @@ import Pacing
 ///     open      turn of a target (100 ms)    open     launch
 ///     any       200                          any      answered; the target leaves the ring, its
 ///                                                     other flights stay as witnesses
-///     any       failure, timeout             any      failed; the third in a row: movedToFailedQueue
+///     any       failure, timeout             any      failed; third in a row: movedToFailedQueue
 ///     any       witnesses have spoken        any      cancel what is left; finished after the last
 ///
 /// A turn comes due one effective interval after the target's last one:

@@ -13,6 +13,7 @@ public struct ClientConfiguration: Sendable {
 
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 9001)
+    /// How probes are scheduled.
     public var pacing = Pacing.bounded
     /// Whether targets are waited for to open, or to close.
     public var expectation = PolicyExpectation.allow

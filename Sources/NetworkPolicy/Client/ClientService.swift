@@ -33,11 +33,14 @@ public final class ClientService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
         logger.info("Wait for Connections from kube-burner..")
     }
 
+    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         run?.stop()
         // The service lives until its last connection is gone.
@@ -54,6 +57,9 @@ public final class ClientService: Service {
     public var detected: Int { run?.ledger.map { $0.count - $0.pending } ?? 0 }
     /// Whether every target of the run has its result, and its final bounds.
     public var isDone: Bool { run?.isFinished ?? false }
+
+    var runLedger: ProbeLedger? { run?.ledger }
+    var inFlight: Int { run?.inFlight ?? 0 }
 
     /// A new list replaces the run under way: its probes are broken off, its results forgotten.
     private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {

@@ -45,9 +45,12 @@ public struct DemoConfiguration: Sendable {
 public struct DemoProgress: Equatable, Sendable {
     /// What is happening, in a word or two.
     public var phase: String
-    /// Policies created, targets opened, and targets whose first answer was noted.
+    /// Policies created so far.
     public var created: Int
+    /// Targets opened so far.
     public var opened: Int
+    /// Targets whose first answer was noted.
     public var detected: Int
+    /// Policies in all.
     public var policies: Int
 }

@@ -34,10 +34,13 @@ public final class TargetService: Service {
         control.common(role: "target", status: { _ in }, metrics: { _ in })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
     }
 
+    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         control.drain(grace: grace, completion: completion)
     }

@@ -12,6 +12,6 @@ struct NetworkPolicyCommand: ParsableCommand {
             """,
         subcommands: [
             NetworkPolicyClientCommand.self, NetworkPolicyProxyCommand.self,
-            NetworkPolicyTargetCommand.self,
+            NetworkPolicyTargetCommand.self, NetworkPolicyDemoCommand.self,
         ])
 }

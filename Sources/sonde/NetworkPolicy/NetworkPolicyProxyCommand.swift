@@ -1,5 +1,62 @@
 import ArgumentParser
+import NetworkPolicy
+import Pacing
+import Reactor
 
 struct NetworkPolicyProxyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "proxy")
+    static let configuration = CommandConfiguration(
+        commandName: "proxy",
+        abstract: "The proxy pod: hand each client its list, collect their results.",
+        discussion: """
+            POST /initiate starts delivery (a second one replaces the first), \
+            GET /checkConnectionsStatus says when every client has its list; /stop starts \
+            collection, GET /checkStopStatus says when it is done, GET /results returns all. Also \
+            /status, /metrics, /healthz, /readyz.
+
+            A client that is dead, silent or failing is retried, then given up and listed in \
+            /status; it never delays the others.
+            """)
+
+    @Option(help: ArgumentHelp("Where the API listens.", valueName: "address:port"))
+    var listen = SocketAddress(.anyV6, port: 9002)
+
+    @Option(help: ArgumentHelp("Where clients listen that are named without a port."))
+    var clientPort: UInt16 = 9001
+
+    @Option(
+        help: ArgumentHelp(
+            "Clients served at once (20 is what the older tool does).", valueName: "count"))
+    var parallel: PositiveCount = 256
+
+    @Option(help: ArgumentHelp("The longest one request may take.", valueName: "duration"))
+    var timeout = PositiveDuration(.seconds(10))
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a client that does not answer well is retried.", valueName: "duration"))
+    var giveUp = PositiveDuration(.seconds(300))
+
+    @Flag(help: "Log every result that was collected.")
+    var logResults = false
+
+    @OptionGroup(title: "Service") var service: ServiceOptions
+
+    func validate() throws {
+        guard clientPort > 0 else {
+            throw ValidationError("--client-port 0: expected a port from 1 to 65535")
+        }
+    }
+
+    mutating func run() throws {
+        var configuration = ProxyConfiguration()
+        configuration.listen = listen
+        configuration.clientPort = clientPort
+        configuration.parallel = parallel.count
+        configuration.requestTimeout = timeout.duration
+        configuration.giveUp = giveUp.duration
+        configuration.logsResults = logResults
+        try runService(service) { [configuration] loop, logger in
+            ProxyService(loop: loop, configuration: configuration, logger: logger)
+        }
+    }
 }

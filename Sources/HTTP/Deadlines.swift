@@ -1,30 +1,33 @@
 import Pacing
 import Reactor
 
-/// The deadlines of one duration for all connections of a server.
+/// Many deadlines of one duration under one timer.
 ///
-/// Does what the reactor's `DeadlineClass` does, for one payload type that this module's optimizer
-/// sees: specialized, a restart costs tens of instructions; through the generic class in another
-/// module it costs thousands, and there is one for every request.
-final class ConnectionDeadlines {
+/// Does what the reactor's `DeadlineClass` does, where this module's optimizer sees the payload:
+/// specialized, a restart costs tens of instructions; through the generic class of another module
+/// it costs thousands, and there is one for every request.
+final class Deadlines<Payload: AnyObject> {
     /// Behind a pointer, because mutating a class's property in place is checked at run time.
-    private let queue: UnsafeMutablePointer<DeadlineQueue<ServerConnection>>
+    private let queue: UnsafeMutablePointer<DeadlineQueue<Payload>>
     private let loop: EventLoop
+    private let onExpire: (Payload) -> Void
     private var timer: Timer?
     private var isClosed = false
 
-    init(loop: EventLoop, timeout: Duration) {
+    init(loop: EventLoop, timeout: Duration, onExpire: @escaping (Payload) -> Void) {
         self.loop = loop
+        self.onExpire = onExpire
         queue = .allocate(capacity: 1)
         queue.initialize(to: DeadlineQueue(timeout: timeout))
     }
 
     deinit { queue.deinitialize(count: 1).deallocate() }
 
-    func start(_ connection: ServerConnection) -> DeadlineToken? {
+    /// Nil after `close`.
+    func start(_ payload: Payload) -> DeadlineToken? {
         if isClosed { return nil }
         let wasEmpty = queue.pointee.isEmpty
-        let token = queue.pointee.start(connection, now: loop.now)
+        let token = queue.pointee.start(payload, now: loop.now)
         if wasEmpty { armTimer() }
         return token
     }
@@ -58,7 +61,10 @@ final class ConnectionDeadlines {
 
     private func expire() {
         let now = loop.now
-        while let connection = queue.pointee.popExpired(now: now) { connection.deadlinePassed() }
+        while let payload = queue.pointee.popExpired(now: now) { onExpire(payload) }
         armTimer()
     }
 }
+
+@available(*, unavailable)
+extension Deadlines: Sendable {}

@@ -1,0 +1,203 @@
+import HTTPCodec
+import Pacing
+import Reactor
+
+/// One connection of a client: carries bytes between the reactor and the machine.
+final class ClientConnection {
+    let client: HTTPClient
+    let origin: Origin
+    let connection: TCPConnection
+    private(set) var call: HTTPClientCall?
+    /// The idle deadline.
+    var token: DeadlineToken?
+    private var machine = ClientConnectionMachine()
+    private var kept: [UInt8] = []
+    /// Requests that it has carried, the one under way included.
+    private var requestCount = 0
+    private var isPaused = false
+    private var isClosed = false
+
+    init(client: HTTPClient, origin: Origin) {
+        self.client = client
+        self.origin = origin
+        connection = TCPConnection(loop: client.loop)
+    }
+
+    /// Connects to the first of `addresses` that answers.
+    func connect(to addresses: ArraySlice<SocketAddress>, for call: HTTPClientCall) {
+        guard let first = addresses.first else { return }
+        self.call = call
+        call.stage = .connected(self)
+        connection.onClose = nil
+        connection.connect(
+            to: first, from: origin.source, deadline: client.configuration.connectTimeout
+        ) { [self] _, result in
+            switch result {
+            case .success: opened()
+            case .failure(let error) where addresses.count == 1 || error.isLocal:
+                lost(HTTPError.connect(error))
+            case .failure:
+                // The connection object is free again when its handle is closed.
+                connection.onClose = { [self] _ in
+                    if !isClosed { connect(to: addresses.dropFirst(), for: call) }
+                }
+            }
+        }
+    }
+
+    private func opened() {
+        connection.context = self
+        connection.onRead = { ($0.context as? ClientConnection)?.received($1) }
+        connection.onEnd = { ($0.context as? ClientConnection)?.ended($1) }
+        connection.resumeReading()
+        if let call { start(call) }
+    }
+
+    /// Sends the request of `call`. Only on a new or an idle connection.
+    func start(_ call: HTTPClientCall) {
+        self.call = call
+        call.stage = .connected(self)
+        requestCount += 1
+        let isAccepted = machine.startRequest(
+            method: call.method, keepsAlive: !call.closesConnection)
+        guard isAccepted else {
+            return lost(HTTPError(.connectionLost(nil), fault: .remote))
+        }
+        if call.body.isEmpty {
+            connection.write(call.head)
+        } else if call.body.count <= 32 * 1024 {
+            connection.write(call.head + call.body)  // one system call, one segment if it fits
+        } else {
+            connection.write(call.head)
+            connection.write(call.body)
+        }
+    }
+
+    func setPaused(_ isPaused: Bool) {
+        if self.isPaused == isPaused { return }
+        self.isPaused = isPaused
+        if isPaused {
+            connection.pauseReading()
+        } else {
+            // Not inside the call that asks for it.
+            client.loop.enqueue { [self] in
+                if isClosed || self.isPaused { return }
+                connection.resumeReading()
+                received(UnsafeRawBufferPointer(start: nil, count: 0))
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    private func received(_ bytes: UnsafeRawBufferPointer) {
+        if isClosed { return }
+        guard !kept.isEmpty else {
+            let consumed = process(bytes)
+            if consumed < bytes.count, !isClosed { kept.append(contentsOf: bytes[consumed...]) }
+            return
+        }
+        kept.append(contentsOf: bytes)
+        // Taken out for the length of the call: a callback may do anything.
+        let taken = kept
+        kept = []
+        let consumed = taken.withUnsafeBytes { process($0) }
+        if consumed < taken.count, !isClosed { kept = Array(taken[consumed...]) }
+    }
+
+    /// Runs the machine over `bytes`; returns how many it used up.
+    private func process(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let context = client.context
+        var consumed = 0
+        while !isClosed, !isPaused {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+            let step = machine.receive(rest, context)
+            consumed += step.consumed
+            switch step.event {
+            case .needMore: return consumed
+            case .informational: continue
+            case .response(let head):
+                call?.receivedHead(context.response(in: rest), rest, reused: requestCount > 1)
+                if head.framing == .none { complete(isExact: consumed == bytes.count) }
+            case .body(let range):
+                let slice = UnsafeRawBufferPointer(rebasing: rest[range])
+                if let call, !call.receivedBody(slice) {
+                    lost(.malformed(.bodyTooLarge, offset: 0))
+                }
+            case .trailers(let range, let count):
+                let section = UnsafeRawBufferPointer(rebasing: rest[range])
+                call?.receivedTrailers(context.fields(in: section, count: count))
+            case .endOfResponse: complete(isExact: consumed == bytes.count)
+            case .failed(let error): lost(HTTPError(.malformed(error), fault: .remote))
+            }
+        }
+        return consumed
+    }
+
+    /// The response is there: the connection goes back to the pool before its user is told.
+    ///
+    /// - Parameter isExact: false when more bytes came behind it. Nobody has asked for them, and the
+    ///   next request must not take them for its answer.
+    private func complete(isExact: Bool) {
+        guard let call else { return }
+        self.call = nil
+        if machine.isReusable, isExact, !isPaused { client.idle(self) } else { close() }
+        call.complete()
+    }
+
+    private func ended(_ error: UVError?) {
+        if isClosed { return }
+        // What has been read but not looked at belongs to the message.
+        if isPaused { isPaused = false }
+        if !kept.isEmpty { received(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        if isClosed { return }
+        let isStale = requestCount > 1 && !machine.hasSeenResponseBytes
+        let last = machine.receiveEnd()
+        if error == nil, last == .endOfResponse { return complete(isExact: true) }
+        guard let call, isStale, call.method.isIdempotent, !call.hasRetried else {
+            return lost(HTTPError(.connectionLost(error), fault: .remote))
+        }
+        // The server closed a kept connection just as it was used again: nobody's fault, and
+        // nothing of the request was answered (RFC 9112 §9.3.1).
+        self.call = nil
+        close()
+        call.hasRetried = true
+        client.dispatch(call)
+    }
+
+    // MARK: Ending
+
+    /// Tells the call, if there is one, and closes.
+    private func lost(_ error: HTTPError) {
+        let call = self.call
+        self.call = nil
+        close()
+        // Its stage still names this connection, which is closed already.
+        call?.fail(error)
+    }
+
+    /// The call is withdrawn.
+    func drop() {
+        call = nil
+        close()
+    }
+
+    func close() {
+        if isClosed { return }
+        isClosed = true
+        client.forget(self)
+        connection.close()
+        client.connectionEnded()
+    }
+}
+
+extension HTTPError {
+    fileprivate static func malformed(
+        _ reason: HTTPCodecError.Reason, offset: Int
+    ) -> HTTPError {
+        HTTPError(.malformed(HTTPCodecError(response: reason, offset: offset)), fault: .remote)
+    }
+}
+
+@available(*, unavailable)
+extension ClientConnection: Sendable {}

@@ -1,0 +1,243 @@
+import Logging
+import Pacing
+import Reactor
+import Testing
+
+@testable import NetworkPolicy
+
+/// The client pod over real sockets, with targets of every kind.
+@Suite struct ClientServiceTests {
+    private func service(
+        _ loop: EventLoop, _ change: (inout ClientConfiguration) -> Void = { _ in }
+    ) throws -> ClientService {
+        var configuration = ClientConfiguration()
+        configuration.listen = anyLoopbackPort
+        configuration.interval = .milliseconds(10)
+        configuration.idleInterval = .milliseconds(20)
+        change(&configuration)
+        let service = ClientService(loop: loop, configuration: configuration, logger: silent)
+        try service.start()
+        return service
+    }
+
+    private func list(_ address: SocketAddress, policy: String = "ingress-0-1") -> String {
+        """
+        [{"addresses":["\(address.ipAddress)"],"ports":[\(address.port)],"netpol":"\(policy)"}]
+        """
+    }
+
+    /// A target that answers every connection with `pieces`, one a turn, and then closes or waits.
+    private func target(
+        _ loop: EventLoop, on address: SocketAddress = anyLoopbackPort, _ pieces: [String],
+        closes: Bool = false
+    ) throws -> TCPListener {
+        try TCPListener(loop: loop, address: address) { connection in
+            var left = pieces[...]
+            func next(_ connection: TCPConnection) {
+                guard let piece = left.popFirst() else {
+                    if closes { connection.closeAfterWriting() }
+                    return
+                }
+                connection.write(Array(piece.utf8))
+                loop.enqueue { next(connection) }
+            }
+            connection.onRead = { connection, _ in next(connection) }
+            connection.onEnd = { connection, _ in connection.close() }
+            connection.resumeReading()
+        }
+    }
+
+    @Test(
+        "a 200 counts at its head, however it comes and whatever follows",
+        arguments: [
+            (["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], false),
+            (["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"], false),
+            (["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], false),
+            (["HTTP/1.0 200 OK\r\n\r\n", "until close"], true),
+            (["HTTP/1.1 2", "00 OK\r\nContent-", "Length: 0\r\n\r", "\n"], false),
+            (["HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"], false),
+            (["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n"], true),
+        ])
+    func answers(pieces: [String], closes: Bool) throws {
+        try withLoop { loop in
+            let target = try target(loop, pieces, closes: closes)
+            let client = try service(loop)
+            ask(loop, client.address, "POST", "/check", body: list(target.localAddress)) {
+                status, body, _ in
+                #expect(status == 200 && body == "Check Request received, processing...\n")
+            }
+            when(loop, { client.isDone }) {
+                ask(loop, client.address, "GET", "/results") { status, body, _ in
+                    #expect(status == 200)
+                    let results =
+                        (try? body.utf8.withContiguousStorageIfAvailable {
+                            try ConnectionResult.read(UnsafeRawBufferPointer($0))
+                        }) ?? nil
+                    #expect(results?.count == 1)
+                    #expect(results?.first?.policy == "ingress-0-1")
+                    #expect(results?.first?.port == target.localAddress.port)
+                    #expect(results?.first?.notBefore == nil)
+                    target.close()
+                    client.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+
+    @Test(
+        "anything else is a failure of its kind, and probing goes on",
+        arguments: [
+            ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", ProbeFailure.status),
+            ("HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", .status),
+            ("SSH-2.0-OpenSSH_9.2\r\n", .malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Le", .reset),
+        ])
+    func failures(answer: String, reason: ProbeFailure) throws {
+        try withLoop { loop in
+            let target = try target(loop, [answer], closes: true)
+            let client = try service(loop) { $0.usesGate = false }
+            ask(loop, client.address, "POST", "/check", body: list(target.localAddress)) {
+                _, _, _ in
+                when(loop, { client.failures(reason) >= 5 }) {
+                    #expect(client.detected == 0)
+                    ask(loop, client.address, "GET", "/results") { _, body, _ in
+                        #expect(body == "[]\n")
+                        target.close()
+                        client.drain(grace: .seconds(1)) {}
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a closed port that opens is found, with a bound below it", arguments: ["127.0.0.1", "::1"])
+    func opens(host: String) throws {
+        try withLoop { loop in
+            let ip = try #require(IPAddress(host))
+            let probe = try TCPListener(loop: loop, address: SocketAddress(ip, port: 0)) { _ in }
+            let address = probe.localAddress
+            probe.close()
+            let client = try service(loop)
+            ask(loop, client.address, "POST", "/check", body: list(address)) { _, _, _ in
+                when(loop, { client.failures(.refused) >= 4 }) {
+                    let target = try? target(
+                        loop, on: address, ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+                    #expect(target != nil)
+                    when(loop, { client.isDone }) {
+                        ask(loop, client.address, "GET", "/results") { _, body, _ in
+                            #expect(body.contains("\"address\":\"\(host)\""))
+                            #expect(!body.contains("\"notbefore\":null"))
+                            target?.close()
+                            client.drain(grace: .seconds(1)) {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a second list replaces the first: its probes end, its results are gone")
+    func replaces() throws {
+        try withLoop { loop in
+            let first = try target(loop, ["HTTP/1.1 200 OK\r\n\r\n"])
+            let second = try target(loop, ["HTTP/1.1 200 OK\r\n\r\n"])
+            let client = try service(loop)
+            ask(loop, client.address, "POST", "/check", body: list(first.localAddress)) { _, _, _ in
+                when(loop, { client.isDone }) {
+                    ask(
+                        loop, client.address, "POST", "/check",
+                        body: list(second.localAddress, policy: "second")
+                    ) { _, _, _ in
+                        when(loop, { client.isDone }) {
+                            ask(loop, client.address, "GET", "/results") { _, body, _ in
+                                #expect(body.contains("\"npname\":\"second\""))
+                                #expect(!body.contains("ingress-0-1"))
+                                first.close()
+                                second.close()
+                                client.drain(grace: .seconds(1)) {}
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "wrong requests get the right status, and a running measurement goes on",
+        arguments: [
+            ("POST", "/check", "", 400), ("POST", "/check", "{}", 400),
+            ("POST", "/check", #"[{"addresses":["10.0.0.1"],"ports":[0]}]"#, 400),
+            ("POST", "/check", "[{]", 400), ("GET", "/check", "", 405),
+            ("POST", "/results", "", 405), ("GET", "/nowhere", "", 404),
+            ("POST", "/check", String(repeating: " ", count: 5000), 413),
+            ("GET", "/healthz", "", 200), ("GET", "/readyz", "", 200), ("GET", "/status", "", 200),
+            ("GET", "/metrics", "", 200),
+        ])
+    func statuses(method: String, path: String, body: String, expected: Int) throws {
+        try withLoop { loop in
+            let client = try service(loop) { $0.maxBodyBytes = 4096 }
+            let target = try target(loop, ["HTTP/1.1 200 OK\r\n\r\n"])
+            ask(loop, client.address, "POST", "/check", body: list(target.localAddress)) {
+                _, _, _ in
+                when(loop, { client.isDone }) {
+                    ask(loop, client.address, method, path, body: body) { status, text, head in
+                        #expect(status == expected, "\(head)\n\(text)")
+                        if expected == 405 { #expect(head.contains("Allow: ")) }
+                        if expected == 400 { #expect(text.contains("byte ")) }
+                        #expect(client.detected == 1, "what was measured is lost")
+                        target.close()
+                        client.drain(grace: .seconds(1)) {}
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("an empty list and null are valid, and done at once", arguments: ["[]", "null"])
+    func empty(body: String) throws {
+        try withLoop { loop in
+            let client = try service(loop)
+            ask(loop, client.address, "POST", "/check", body: body) { status, _, _ in
+                #expect(status == 200 && client.isDone)
+                ask(loop, client.address, "GET", "/results") { _, body, _ in
+                    #expect(body == "[]\n")
+                    client.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+
+    @Test("a drain in mid-run breaks every probe off and leaves nothing open")
+    func drains() throws {
+        try withLoop { loop in
+            let mute = try target(loop, [])
+            let client = try service(loop) { $0.usesGate = false }
+            ask(loop, client.address, "POST", "/check", body: list(mute.localAddress)) { _, _, _ in
+                when(loop, { client.inFlight >= 3 }) {
+                    client.drain(grace: .seconds(1)) { mute.close() }
+                }
+            }
+        }
+    }
+
+    @Test("a name is looked up for every probe; one that does not resolve is unreachable")
+    func names() throws {
+        try withLoop { loop in
+            let client = try service(loop) { $0.usesGate = false }
+            let list = #"[{"addresses":["no-such-host.invalid"],"ports":[80],"netpol":"x"}]"#
+            ask(loop, client.address, "POST", "/check", body: list) { _, _, _ in
+                when(loop, { client.failures(.unreachable) + client.failures(.timedOut) >= 2 }) {
+                    client.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+}
+
+extension ClientService {
+    fileprivate func failures(_ reason: ProbeFailure) -> Int {
+        runLedger?.failures[Int(reason.rawValue)] ?? 0
+    }
+}

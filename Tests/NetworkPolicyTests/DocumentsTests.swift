@@ -1,0 +1,206 @@
+import Foundation
+import JSONCodec
+import Pacing
+import Telemetry
+import Testing
+
+@testable import NetworkPolicy
+
+@Suite struct DocumentsTests {
+    @Test("a list becomes one target for each entry, address and port, in its order")
+    func targets() throws {
+        let list = try read(
+            """
+            [{"addresses":["10.0.0.2","fd00::1"],"ports":[8080,443],"netpol":"a"},
+             {"addresses":["10.0.0.3"],"ports":[1],"netpol":"b"},
+             {"netpol":"a","ports":[65535],"addresses":["web.example"]}]
+            """)
+        #expect(
+            describe(list) == [
+                "0 10.0.0.2:8080 a", "0 10.0.0.2:443 a", "0 fd00::1:8080 a", "0 fd00::1:443 a",
+                "1 10.0.0.3:1 b", "2 web.example:65535 a",
+            ])
+        #expect(list.policies == ["a", "b"])
+        #expect(list.entryCount == 3)
+        #expect(MemoryLayout<ConnectionList.Target>.stride == 16)
+    }
+
+    @Test(
+        "empty lists are lists",
+        arguments: [
+            ("[]", 0), ("null", 0), (" [ ] ", 0), ("[{}]", 1), ("[null]", 1),
+            (#"[{"addresses":null,"ports":null,"netpol":null}]"#, 1),
+            (#"[{"addresses":[],"ports":[80],"netpol":"a"}]"#, 1),
+            (#"[{"addresses":["::1"],"ports":[]}]"#, 1),
+        ])
+    func empty(_ document: String, _ entries: Int) throws {
+        let list = try read(document)
+        #expect(list.targets.isEmpty)
+        #expect(list.policies.isEmpty)
+        #expect(list.entryCount == entries)
+    }
+
+    @Test("keys are matched as Go matches them, and what is unknown is passed over")
+    func lenient() throws {
+        let list = try read(
+            #"[{"x":{"ports":[1]},"ADDRESSES":["9.9.9.9"],"Ports":[80],"NetPol":"\u003ca\u003e","#
+                + #""Addresses":["\u0031.2.3.4","[::1]"]}]"#)
+        #expect(describe(list) == ["0 1.2.3.4:80 <a>", "0 ::1:80 <a>"])
+    }
+
+    @Test("an entry without a target keeps its place in the count of entries")
+    func places() throws {
+        let list = try read(
+            #"[null,{"ports":[1]},{"addresses":["a"],"ports":[1],"netpol":"p"}]"#)
+        #expect(describe(list) == ["2 a:1 p"])
+    }
+
+    @Test(
+        "what is wrong is said with its place and what was expected there",
+        arguments: [
+            ("", "byte 0 ($): expected an array, found the end of the document"),
+            ("{}", "byte 0 ($): expected an array, found an object"),
+            ("[1]", "byte 1 ($[0]): expected an object, found a number"),
+            (
+                #"[{"ports":["80"]}]"#,
+                #"byte 11 ($[0].ports[0]): expected a port from 1 to 65535, found "80""#
+            ),
+            (
+                #"[{"ports":[80,0]}]"#,
+                "byte 14 ($[0].ports[1]): expected a port from 1 to 65535, found 0"
+            ),
+            (
+                #"[{"ports":[65536]}]"#,
+                "byte 11 ($[0].ports[0]): expected a port from 1 to 65535, found 65536"
+            ),
+            (
+                #"[{"ports":[-1]}]"#,
+                "byte 11 ($[0].ports[0]): expected a port from 1 to 65535, found -1"
+            ),
+            (
+                #"[{"addresses":[""]}]"#,
+                #"byte 15 ($[0].addresses[0]): expected an IP address or a host name, found """#
+            ),
+            (
+                #"[{"addresses":["a b"]}]"#,
+                #"byte 15 ($[0].addresses[0]): expected an IP address or a host name, found "a b""#
+            ),
+            (
+                #"[{"addresses":["http://a"]}]"#,
+                "byte 15 ($[0].addresses[0]): expected an IP address or a host name, "
+                    + #"found "http://a""#
+            ),
+            (
+                #"[{"addresses":"10.0.0.1"}]"#,
+                "byte 14 ($[0].addresses): expected an array, found a string"
+            ),
+            (
+                #"[{"netpol":7}]"#, "byte 11 ($[0].netpol): expected a string, found a number"
+            ),
+            ("[]x", "byte 2 ($): expected the end of the document, found 'x'"),
+        ])
+    func refused(_ document: String, _ description: String) {
+        let error = #expect(throws: JSONError.self) { try read(document) }
+        #expect(error?.description == description)
+    }
+
+    @Test("a small document cannot ask for more targets than the limit")
+    func limit() {
+        var limits = DocumentLimits()
+        limits.targets = 100
+        let addresses = Array(repeating: #""a""#, count: 11).joined(separator: ",")
+        let ports = Array(repeating: "1", count: 9).joined(separator: ",")
+        let entry = #"{"addresses":[\#(addresses)],"ports":[\#(ports)]}"#
+        #expect(throws: Never.self) { try read("[\(entry)]", limits) }
+        let error = #expect(throws: JSONError.self) { try read("[\(entry), \(entry)]", limits) }
+        #expect(error?.offset == entry.utf8.count + 3)
+        #expect(error?.expected == "at most 100 targets (addresses × ports) in a list")
+    }
+
+    @Test("a result has the members of the wire document, in its order, and comes back whole")
+    func result() throws {
+        let result = ConnectionResult(
+            address: "10.0.0.2", port: 8080, connectionIndex: 4, policy: "ingress-0-1",
+            timestamp: WallClock(nanosecondsSinceEpoch: 1_795_234_498_646_170_820),
+            notBefore: WallClock(nanosecondsSinceEpoch: 1_795_234_498_540_000_000), attempts: 12,
+            connectTime: .microseconds(350), denied: nil)
+        let document = ConnectionResult.document([result])
+        #expect(
+            String(decoding: document, as: UTF8.self)
+                == #"[{"address":"10.0.0.2","port":8080,"connectionidx":4,"#
+                + #""npname":"ingress-0-1","timestamp":"2026-11-21T04:14:58.64617082Z","#
+                + #""notbefore":"2026-11-21T04:14:58.54Z","uncertaintyms":106.17082,"#
+                + #""attempts":12,"connectms":0.35}]"# + "\n")
+        #expect(try document.withUnsafeBytes { try ConnectionResult.read($0) } == [result])
+        #expect(String(decoding: ConnectionResult.document([]), as: UTF8.self) == "[]\n")
+    }
+
+    @Test("what is not known is null, and a denial names its kind")
+    func unknown() throws {
+        for kind in DenialKind.allCases {
+            let result = ConnectionResult(
+                address: "::1", port: 1, connectionIndex: 0, policy: "",
+                timestamp: WallClock(nanosecondsSinceEpoch: 0), denied: kind)
+            let document = ConnectionResult.document([result])
+            #expect(
+                String(decoding: document, as: UTF8.self).hasSuffix(
+                    #""notbefore":null,"uncertaintyms":null,"attempts":null,"connectms":null,"#
+                        + #""denied":"\#(kind.rawValue)"}]"# + "\n"))
+            #expect(try document.withUnsafeBytes { try ConnectionResult.read($0) } == [result])
+        }
+    }
+
+    @Test("results of older tools are read: another name for the index, fewer members, other case")
+    func older() throws {
+        let document =
+            #"{"10.0.0.1":[{"Address":"10.0.0.2","Port":80,"IngressIdx":3,"NPName":"p","#
+            + #""Timestamp":"2026-11-21T06:14:58+02:00","new":[1]}],"10.0.0.9":null,"x":[]}"#
+        let clients = try document.bytes.withUnsafeBytes { try ConnectionResult.readByClient($0) }
+        #expect(clients.map(\.client) == ["10.0.0.1", "10.0.0.9", "x"])
+        #expect(
+            clients[0].results == [
+                ConnectionResult(
+                    address: "10.0.0.2", port: 80, connectionIndex: 3, policy: "p",
+                    timestamp: WallClock(nanosecondsSinceEpoch: 1_795_234_498_000_000_000))
+            ])
+        #expect(clients[1].results == [] && clients[2].results == [])
+    }
+
+    @Test(
+        "results that say nothing, or something impossible, are refused",
+        arguments: [
+            (#"[{}]"#, "a result with address and timestamp"),
+            (#"[{"address":"a"}]"#, "a result with address and timestamp"),
+            (#"[{"timestamp":"now"}]"#, "an RFC 3339 time (a year of four digits)"),
+            (#"[{"attempts":-1}]"#, "a number that is not negative"),
+            (#"[{"connectms":-1}]"#, "a time in milliseconds"),
+            (#"[{"denied":"maybe"}]"#, "drop, reset or unreachable"),
+            (#"[{"port":99999}]"#, "a port from 1 to 65535"),
+        ])
+    func refusedResults(_ document: String, _ expected: String) {
+        let error = #expect(throws: JSONError.self) {
+            try document.bytes.withUnsafeBytes { try ConnectionResult.read($0) }
+        }
+        #expect(error?.expected == expected)
+    }
+
+    private func read(
+        _ document: String, _ limits: DocumentLimits = DocumentLimits()
+    ) throws(JSONError) -> ConnectionList {
+        let bytes = document.bytes
+        let result = bytes.withUnsafeBytes { bytes in
+            Result { () throws(JSONError) in try ConnectionList(reading: bytes, limits: limits) }
+        }
+        return try result.get()
+    }
+
+    private func describe(_ list: ConnectionList) -> [String] {
+        list.targets.map {
+            "\($0.entry) \(list.address(of: $0)):\($0.port) \(list.policy(of: $0))"
+        }
+    }
+}
+
+extension String {
+    fileprivate var bytes: [UInt8] { Array(utf8) }
+}
