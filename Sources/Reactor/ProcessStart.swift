@@ -39,6 +39,10 @@ public struct ProcessStart: Sendable {
 }
 
 extension EventLoop {
+    /// Raises the soft limit of open files to the hard one. The soft one is low for programs that
+    /// use `select`, which this one does not.
+    public static func raiseDescriptorLimit() { sonde_raise_descriptor_limit() }
+
     /// The ports from which the kernel chooses the local ones of outgoing connections.
     public static var ephemeralPorts: ClosedRange<UInt16> {
         var lowest: Int32 = 0
