@@ -52,11 +52,19 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "EgressGateway",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
-                "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
+                "Pacing", "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -74,7 +82,14 @@ let package = Package(
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
-                "NetworkPolicy", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec",
+                "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "EgressGatewayTests",
+            dependencies: [
+                "EgressGateway", "Telemetry", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

@@ -101,6 +101,22 @@ public final class TCPConnection {
         return count < 0 ? nil : Int(count)
     }
 
+    /// Has the kernel ask an idle peer whether it is still there, so that one that vanished without
+    /// a word is noticed.
+    ///
+    /// - Parameters:
+    ///   - idle: silence before the first question; whole seconds, at least one.
+    ///   - interval: between two questions; whole seconds, at least one.
+    ///   - count: questions without an answer until the connection is given up.
+    public func keepAlive(after idle: Duration, every interval: Duration, count: Int) {
+        guard state == .open, let descriptor else { return }
+        func seconds(_ time: Duration) -> Int32 {
+            Int32(clamping: max(time.nanoseconds / 1_000_000_000, 1))
+        }
+        _ = sonde_keep_alive(
+            descriptor, seconds(idle), seconds(interval), Int32(clamping: max(count, 1)))
+    }
+
     /// Connects. The connection must be idle.
     ///
     /// - Parameters:

@@ -18,6 +18,20 @@ struct PositiveDuration: ExpressibleByArgument {
     var defaultValueDescription: String { GoDuration(duration).description }
 }
 
+/// A length of time in Go's syntax that may be zero.
+struct NonnegativeDuration: ExpressibleByArgument {
+    var duration: Duration
+
+    init(_ duration: Duration) { self.duration = duration }
+
+    init?(argument: String) {
+        guard let parsed = GoDuration(argument), parsed.duration >= .zero else { return nil }
+        duration = parsed.duration
+    }
+
+    var defaultValueDescription: String { GoDuration(duration).description }
+}
+
 /// A whole number of at least one.
 struct PositiveCount: ExpressibleByArgument, ExpressibleByIntegerLiteral {
     var count: Int
@@ -38,10 +52,27 @@ extension SocketAddress: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
+/// An IPv4 or IPv6 address.
+extension IPAddress: ExpressibleByArgument {
+    /// As on the command line.
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// A block of addresses; bits behind the prefix are dropped.
+extension CIDR: ExpressibleByArgument {
+    /// As on the command line.
+    public init?(argument: String) { self.init(argument) }
+}
+
 /// What was expected where a value is wrong, by the name that the flag's help gives to its value.
 enum Expectation {
     private static let known = [
         "duration": "a duration above zero, such as 100ms, 1.5s or 1m30s",
+        "time": "a duration such as 0s, 500ms or 1m30s",
+        "ip:port": "an IP address with a port, such as 10.0.0.7:1337 or [fd00::7]:1337",
+        "address": "an IPv4 or IPv6 address",
+        "cidr": "a block of addresses, such as 10.0.0.0/8 or fd00::/8",
+        "port": "a port from 0 to 65535",
         "count": "a whole number above zero",
         "number": "a number",
         "address:port": "an address with a port, such as 0.0.0.0:9001, [::1]:9001 or :9001",

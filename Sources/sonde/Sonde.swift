@@ -13,22 +13,24 @@ struct Sonde: ParsableCommand {
             measurement, 64 wrong usage, 69 something needed is not available, 71 system error.
 
             Called as netpolvalidator, netpolproxy or sampleapp it acts as that role of \
-            `sonde netpol`.
+            `sonde netpol`; called as egw-scale-utils it has the commands of `sonde egw`.
             """,
         version: Version.current,
-        subcommands: [NetworkPolicyCommand.self])
+        subcommands: [NetworkPolicyCommand.self, EgressGatewayCommand.self])
 
     /// Names under which pods start a role directly.
     private static let roles: [String: [String]] = [
         "netpolvalidator": ["netpol", "client"],
         "netpolproxy": ["netpol", "proxy"],
         "sampleapp": ["netpol", "target"],
+        "egw-scale-utils": ["egw"],
     ]
 
     static func main() {
         var arguments = Array(CommandLine.arguments.dropFirst())
         let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
         if let role = roles[name] { arguments = role + arguments }
+        if arguments.first == "egw" { arguments = EgressGatewayCommand.translate(arguments) }
         do {
             var command = try parseAsRoot(arguments)
             try command.run()

@@ -1,0 +1,146 @@
+import Pacing
+import Reactor
+
+/// Carries a ``StressMachine``'s dials out, and keeps the connections.
+///
+/// A connection costs its object, its handle, and eleven bytes here; nothing else is kept of it.
+final class ConnectionStress {
+    private let loop: EventLoop
+    private let target: SocketAddress
+    private let configuration: EgressClientConfiguration.Stress
+    private let onFinished: (StressMachine.End) -> Void
+    private(set) var machine: StressMachine
+    private var scratch: [StressMachine.Action] = []
+
+    /// By slot; a dialing connection's tag is its slot, counted from -1 downwards.
+    private var dialing: [TCPConnection?]
+    /// An open connection's tag is its place here.
+    private var connections: [TCPConnection] = []
+    private var sources: [UInt16] = []
+    private var isStopping = false
+    private var delay: Timer?
+
+    private(set) var startedAt: Instant?
+    private(set) var finishedAt: Instant?
+
+    private var onConnected: (TCPConnection, Result<Void, UVError>) -> Void = { _, _ in }
+    private var onClose: (TCPConnection) -> Void = { _ in }
+
+    init(
+        loop: EventLoop, target: SocketAddress, configuration: EgressClientConfiguration.Stress,
+        machine: StressMachine, onFinished: @escaping (StressMachine.End) -> Void
+    ) {
+        self.loop = loop
+        self.target = target
+        self.configuration = configuration
+        self.machine = machine
+        self.onFinished = onFinished
+        dialing = Array(repeating: nil, count: max(configuration.concurrency, 1))
+        onConnected = { [unowned self] in connected($0, $1) }
+        onClose = { [unowned self] in closed($0) }
+    }
+
+    /// Begins after the configured delay.
+    func start() {
+        let timer = Timer(loop: loop) { [unowned self] in
+            delay?.close()
+            delay = nil
+            startedAt = loop.now
+            step { $0.start(now: $1, &$2) }
+        }
+        delay = timer
+        timer.schedule(after: configuration.delay)
+    }
+
+    /// Closes every connection. Counts stay.
+    func stop() {
+        delay?.close()
+        delay = nil
+        isStopping = true
+        machine.stop()
+        for connection in dialing { connection?.abort() }
+        for connection in connections { connection.abort() }
+    }
+
+    /// How long it took until no more were opened; so far, while it goes on.
+    var elapsed: Duration? { startedAt.map { (finishedAt ?? loop.now) - $0 } }
+
+    private func step(
+        _ event: (inout StressMachine, Instant, inout [StressMachine.Action]) -> Void
+    ) {
+        var actions: [StressMachine.Action] = []
+        swap(&actions, &scratch)
+        event(&machine, loop.now, &actions)
+        for action in actions {
+            switch action {
+            case .dial(let slot, let source): dial(slot, source)
+            case .finished(let end):
+                finishedAt = loop.now
+                onFinished(end)
+            }
+        }
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &scratch)
+    }
+
+    private func dial(_ slot: Int, _ source: Int?) {
+        let connection = TCPConnection(loop: loop)
+        connection.tag = -1 - slot
+        connection.onClose = onClose
+        dialing[slot] = connection
+        connection.connect(
+            to: target, from: source.map { SocketAddress(configuration.sources[$0], port: 0) },
+            deadline: configuration.dialTimeout, completion: onConnected)
+    }
+
+    private func connected(_ connection: TCPConnection, _ result: Result<Void, UVError>) {
+        let slot = -1 - connection.tag
+        dialing[slot] = nil
+        switch result {
+        case .success:
+            connection.tag = connections.count
+            connections.append(connection)
+            sources.append(0)
+            if let idle = configuration.keepAlive {
+                connection.keepAlive(after: idle, every: .seconds(1), count: 15)
+            }
+            // What it sends is dropped; that it ends is noticed.
+            connection.resumeReading()
+            step { machine, now, actions in
+                let source = machine.opened(slot, now: now, &actions)
+                sources[connection.tag] = UInt16(clamping: source)
+            }
+        case .failure(let error):
+            step { $0.failed(slot, StressMachine.Failure(error), now: $1, &$2) }
+        }
+    }
+
+    /// libuv is done with a connection: one that was open, or one that was never established.
+    private func closed(_ connection: TCPConnection) {
+        let place = connection.tag
+        guard place >= 0 else { return }
+        let source = Int(sources[place])
+        let last = connections.count - 1
+        if place != last {
+            connections[place] = connections[last]
+            connections[place].tag = place
+            sources[place] = sources[last]
+        }
+        connections.removeLast()
+        sources.removeLast()
+        if !isStopping { step { $0.closed(source: source, now: $1, &$2) } }
+    }
+}
+
+extension StressMachine.Failure {
+    /// Whose fault a dial's failure is.
+    init(_ error: UVError) {
+        switch error.kind {
+        case .outOfDescriptors: self = .descriptors
+        case .addressInUse: self = .ports
+        // The ports of the source have run out, unless the source itself is not ours.
+        case .addressNotAvailable: self = error.operation == "bind" ? .local : .ports
+        default: self = error.isLocal ? .local : .target
+        }
+    }
+}

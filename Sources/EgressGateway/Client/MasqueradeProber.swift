@@ -1,0 +1,160 @@
+import Pacing
+import Reactor
+
+/// Carries a ``MasqueradeMachine``'s probes out over TCP.
+///
+/// Connection objects go back to a pool when they are closed. Probes end with a reset, so that they
+/// leave no TIME-WAIT behind and a gateway forgets them at once.
+final class MasqueradeProber {
+    /// Late by more than this, news that waits in the kernel is read before time is called: what
+    /// looks like silence may be an answer that a busy machine has not got round to.
+    private static let lateness = Duration.milliseconds(20)
+    /// The kernel's first retransmission of a SYN comes after one second (RFC 6298 §2).
+    private static let retransmissionSuspected = Duration.milliseconds(900)
+
+    private let loop: EventLoop
+    private let target: SocketAddress
+    private let observe: (MasqueradeMachine.Action) -> Void
+    private(set) var machine: MasqueradeMachine
+    private var timer: Timer?
+    private var wasPostponed = false
+    private var scratch: [MasqueradeMachine.Action] = []
+
+    private struct Probe {
+        var connection: TCPConnection
+        var start: Instant
+    }
+    private var probes: [Int: Probe] = [:]
+    private var pool: [TCPConnection] = []
+
+    private var onConnected: (TCPConnection, Result<Void, UVError>) -> Void = { _, _ in }
+    private var onRead: (TCPConnection, UnsafeRawBufferPointer) -> Void = { _, _ in }
+    private var onEnd: (TCPConnection, UVError?) -> Void = { _, _ in }
+    private var onClose: (TCPConnection) -> Void = { _ in }
+
+    /// - Parameter observe: gets every action after it was carried out; for logs and what follows.
+    init(
+        loop: EventLoop, target: SocketAddress, machine: MasqueradeMachine,
+        observe: @escaping (MasqueradeMachine.Action) -> Void
+    ) {
+        self.loop = loop
+        self.target = target
+        self.machine = machine
+        self.observe = observe
+        // One set of closures for all probes: connections tell by their tag which one they are.
+        onConnected = { [unowned self] in connected($0, $1) }
+        onRead = { [unowned self] connection, bytes in
+            step { $0.received(connection.tag, bytes, now: $1, &$2) }
+        }
+        onEnd = { [unowned self] connection, _ in
+            let flight = connection.tag
+            land(flight)
+            step { $0.ended(flight, now: $1, &$2) }
+        }
+        onClose = { [weak self] in self?.pool.append($0) }
+        timer = Timer(loop: loop) { [unowned self] in timerFired() }
+    }
+
+    func start(origin: Instant) {
+        step { $0.start(origin: origin, now: $1, &$2) }
+    }
+
+    /// Breaks all probes off and gives the timer back. The machine stays readable.
+    func stop() {
+        guard timer != nil else { return }
+        step { machine, _, actions in machine.stop(&actions) }
+        timer?.close()
+        timer = nil
+        pool = []
+        onClose = { _ in }
+    }
+
+    private func step(
+        _ event: (inout MasqueradeMachine, Instant, inout [MasqueradeMachine.Action]) -> Void
+    ) {
+        var actions: [MasqueradeMachine.Action] = []
+        swap(&actions, &scratch)
+        let now = loop.now
+        event(&machine, now, &actions)
+        for action in actions {
+            switch action {
+            case .launch(let flight, let port): launch(flight, port, now: now)
+            case .cancel(let flight): land(flight)
+            default: break
+            }
+            observe(action)
+        }
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &scratch)
+        if let deadline = machine.nextDeadline {
+            if timer?.deadline != deadline { timer?.schedule(at: deadline) }
+        } else {
+            timer?.cancel()
+        }
+    }
+
+    private func timerFired() {
+        if let due = machine.nextDeadline, loop.now - due > MasqueradeProber.lateness,
+            !wasPostponed
+        {
+            wasPostponed = true
+            timer?.schedule(after: .milliseconds(1))
+            return
+        }
+        wasPostponed = false
+        step { $0.tick(now: $1, &$2) }
+    }
+
+    private func launch(_ flight: Int, _ port: UInt16?, now: Instant) {
+        let connection = pool.popLast() ?? TCPConnection(loop: loop)
+        probes[flight] = Probe(connection: connection, start: now)
+        connection.tag = flight
+        connection.onRead = onRead
+        connection.onEnd = onEnd
+        connection.onClose = onClose
+        let any = target.ipAddress.isIPv6 ? IPAddress.anyV6 : .anyV4
+        connection.connect(
+            to: target, from: port.map { SocketAddress(any, port: $0) }, completion: onConnected)
+    }
+
+    private func connected(_ connection: TCPConnection, _ result: Result<Void, UVError>) {
+        let flight = connection.tag
+        guard let probe = probes[flight] else { return }
+        switch result {
+        case .success:
+            let now = loop.now
+            let isLate = now - probe.start >= MasqueradeProber.retransmissionSuspected
+            let retransmitted = isLate && connection.retransmissions ?? 1 > 0
+            machine.connected(flight, retransmitted: retransmitted, now: now)
+            connection.resumeReading()
+        case .failure(let error):
+            land(flight)
+            switch error.kind {
+            case .addressInUse, .addressNotAvailable:
+                step { $0.portTaken(flight, now: $1, &$2) }
+            default:
+                step { $0.failed(flight, MissKind(error), now: $1, &$2) }
+            }
+        }
+    }
+
+    private func land(_ flight: Int) {
+        probes.removeValue(forKey: flight)?.connection.abort()
+    }
+}
+
+extension MissKind {
+    /// What a connection that failed with this error says about the path.
+    init(_ error: UVError) {
+        // A port that we may not bind is no matter of the path's.
+        if error.isLocal || error.operation == "bind" {
+            self = .local
+            return
+        }
+        switch error.kind {
+        case .timedOut: self = .timedOut
+        case .unreachable: self = .unreachable
+        default: self = .refused
+        }
+    }
+}

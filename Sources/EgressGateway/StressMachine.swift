@@ -1,0 +1,218 @@
+import Pacing
+import Telemetry
+
+/// Opens connections, so many at once, and keeps them, until the target fails three dials in a row
+/// or something has run out.
+///
+///     state     event                              state     actions
+///     idle      start                              dialing   dial × concurrency
+///     dialing   opened                             dialing   dial
+///     dialing   dial failed by the target          dialing   dial; the third in a row: ending
+///     dialing   no port left for a source          dialing   dial from another; none left: ending
+///     dialing   no descriptors, or local trouble   ending    –
+///     dialing   the limits are reached             ending    –
+///     ending    the last dial has ended            ended     finished
+///     any       a connection has closed            same      dial, while dialing
+///
+/// Failures of this machine are not the target's: they end the test with their own reason. Each
+/// new connection comes from the source that has the fewest, so that none reaches the number at
+/// which the kernel's search for a free port falls off a cliff before the others.
+struct StressMachine: Sendable {
+    struct Configuration: Sendable {
+        /// Dials under way at once.
+        var concurrency = 64
+        /// Connections to open in all; nil for no limit.
+        var maximum: Int?
+        /// Source addresses; 0 leaves the choice to the kernel, and counts as one without limit.
+        var sources = 0
+        /// Connections open at once from one source address.
+        var perSource = 10_000
+        /// Connections open at once, so that a reserve of descriptors keeps the API answering.
+        var descriptors = 10_000
+        /// Failures in a row after which the target has had enough.
+        var failures = 3
+    }
+
+    enum Action: Equatable, Sendable {
+        /// Connect from this source (nil: as the kernel likes) and report by the slot.
+        case dial(slot: Int, source: Int?)
+        /// No dial is under way any more, and none will be. Connections stay open.
+        case finished(End)
+    }
+
+    /// Why no more connections are opened.
+    enum End: String, Sendable {
+        case targetFailed = "target-failed"
+        case maximumReached = "maximum-reached"
+        case sourcesFull = "sources-full"
+        case outOfPorts = "out-of-ports"
+        case outOfDescriptors = "out-of-descriptors"
+        case localError = "local-error"
+        case stopped
+    }
+
+    /// What a dial failed of.
+    enum Failure: Sendable { case target, ports, descriptors, local }
+
+    private struct Source: Sendable {
+        var connections = 0
+        var isExhausted = false
+    }
+
+    private struct Dial: Sendable {
+        var start: Instant
+        var source: Int
+    }
+
+    private let configuration: Configuration
+    private var sources: [Source]
+    /// By slot; nil while it is free.
+    private var dials: [Dial?]
+    private var freeSlots: [Int]
+    private var failuresInRow = 0
+    private var isStarted = false
+    /// Why it ends, once that is known.
+    private(set) var end: End?
+
+    /// Connections opened so far.
+    private(set) var opened = 0
+    /// Connections that closed although nobody here closed them.
+    private(set) var closed = 0
+    /// Dials that the target failed.
+    private(set) var targetFailures = 0
+    /// Dials that this machine failed.
+    private(set) var localFailures = 0
+    /// From dial to connection, in seconds. The bounds include those of Prometheus's default.
+    private(set) var latency = BucketHistogram(upperBounds: [
+        0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+        1, 2.5, 5, 10,
+    ])
+
+    init(configuration: Configuration) {
+        var configuration = configuration
+        if configuration.sources == 0 {
+            configuration.sources = 1
+            configuration.perSource = .max
+            isSourceGiven = false
+        } else {
+            isSourceGiven = true
+        }
+        let concurrency = max(configuration.concurrency, 1)
+        self.configuration = configuration
+        sources = Array(repeating: Source(), count: configuration.sources)
+        dials = Array(repeating: nil, count: concurrency)
+        freeSlots = Array((0..<concurrency).reversed())
+    }
+
+    private let isSourceGiven: Bool
+
+    /// Connections open now.
+    var open: Int { opened - closed }
+    /// Dials under way.
+    var dialing: Int { dials.count - freeSlots.count }
+    var isFinished: Bool { end != nil && dialing == 0 }
+
+    mutating func start(now: Instant, _ actions: inout [Action]) {
+        guard !isStarted else { return }
+        isStarted = true
+        proceed(now: now, &actions)
+    }
+
+    /// - Returns: the number of the source, to be given back by ``closed(source:now:_:)``.
+    mutating func opened(_ slot: Int, now: Instant, _ actions: inout [Action]) -> Int {
+        guard let dial = take(slot) else { return 0 }
+        opened += 1
+        failuresInRow = 0
+        latency.observe(now - dial.start)
+        proceed(now: now, &actions)
+        return dial.source
+    }
+
+    mutating func failed(
+        _ slot: Int, _ failure: Failure, now: Instant, _ actions: inout [Action]
+    ) {
+        guard let dial = take(slot) else { return }
+        sources[dial.source].connections -= 1
+        switch failure {
+        case .target:
+            targetFailures += 1
+            failuresInRow += 1
+            if failuresInRow >= max(configuration.failures, 1) { finish(.targetFailed) }
+        case .ports:
+            localFailures += 1
+            sources[dial.source].isExhausted = true
+        case .descriptors:
+            localFailures += 1
+            finish(.outOfDescriptors)
+        case .local:
+            localFailures += 1
+            finish(.localError)
+        }
+        proceed(now: now, &actions)
+    }
+
+    /// A connection that was open has closed.
+    mutating func closed(source: Int, now: Instant, _ actions: inout [Action]) {
+        guard sources.indices.contains(source), open > 0 else { return }
+        closed += 1
+        sources[source].connections -= 1
+        // A port of it is free again.
+        sources[source].isExhausted = false
+        if end == nil { proceed(now: now, &actions) }
+    }
+
+    /// Opens no more. The adapter drops the dials under way without a report.
+    mutating func stop() {
+        finish(.stopped)
+    }
+
+    // MARK: - Private
+
+    private mutating func finish(_ reason: End) {
+        if end == nil { end = reason }
+    }
+
+    private mutating func take(_ slot: Int) -> Dial? {
+        guard dials.indices.contains(slot), let dial = dials[slot] else { return nil }
+        dials[slot] = nil
+        freeSlots.append(slot)
+        return dial
+    }
+
+    /// Dials while there is room; says when nothing will happen any more.
+    private mutating func proceed(now: Instant, _ actions: inout [Action]) {
+        while end == nil, !freeSlots.isEmpty {
+            if opened + dialing >= configuration.maximum ?? .max {
+                if dialing == 0 { finish(.maximumReached) }
+                break
+            }
+            if open + dialing >= configuration.descriptors {
+                if dialing == 0 { finish(.outOfDescriptors) }
+                break
+            }
+            guard let source = nextSource() else {
+                if dialing == 0 { finish(whyNoSource) }
+                break
+            }
+            guard let slot = freeSlots.popLast() else { break }
+            dials[slot] = Dial(start: now, source: source)
+            sources[source].connections += 1
+            actions.append(.dial(slot: slot, source: isSourceGiven ? source : nil))
+        }
+        if let end, dialing == 0 { actions.append(.finished(end)) }
+    }
+
+    private func nextSource() -> Int? {
+        var best: Int?
+        for (index, source) in sources.enumerated()
+        where !source.isExhausted && source.connections < configuration.perSource {
+            if let best, sources[best].connections <= source.connections { continue }
+            best = index
+        }
+        return best
+    }
+
+    private var whyNoSource: End {
+        sources.contains { $0.connections < configuration.perSource } ? .outOfPorts : .sourcesFull
+    }
+}
