@@ -63,8 +63,8 @@ let package = Package(
             name: "sonde",
             dependencies: [
                 "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
-                "Pacing",
-                "Reactor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Pacing", "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -82,8 +82,8 @@ let package = Package(
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
-                "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec", "Pacing",
-                "Reactor",
+                "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec",
+                "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
@@ -92,7 +92,12 @@ let package = Package(
                 "EgressGateway", "Telemetry", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "InteropTests", dependencies: ["HTTP", "Reactor", "NetworkPolicy"]),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: [
+                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
         .testTarget(name: "TidyTests"),
     ],

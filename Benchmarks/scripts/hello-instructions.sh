@@ -18,22 +18,25 @@ scratch=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
+# Leaves the count in the variable `result`: in a subshell an error would not end the script.
 instructions() {
-    # One request more than the load sends keeps the server up until the load is done.
+    rm -f "$scratch/address"
     valgrind --tool=callgrind --callgrind-out-file="$scratch/out.$1" \
         "$server" 127.0.0.1:0 "$1" >"$scratch/address" 2>"$scratch/log" &
     pid=$!
     for _ in $(seq 200); do
-        [ -s "$scratch/address" ] && break
+        if [ -s "$scratch/address" ]; then break; fi
         sleep 0.1
     done
     python3 scripts/load.py "$(head -n 1 "$scratch/address")" "$1" "$connections" >/dev/null
     wait "$pid"
     pid=
-    sed -n 's/^summary: //p' "$scratch/out.$1"
+    result=$(sed -n 's/^summary: //p' "$scratch/out.$1")
 }
 
-a=$(instructions $few)
-b=$(instructions $many)
+instructions $few
+a=$result
+instructions $many
+b=$result
 if [ -n "${KEEP:-}" ]; then cp "$scratch/out.$many" "$KEEP"; fi
 echo "$(((b - a) / (many - few))) instructions a request ($connections connections)"

@@ -136,8 +136,8 @@ final class ClientConnection {
 
     /// The response is there: the connection goes back to the pool before its user is told.
     ///
-    /// - Parameter isExact: false when more bytes came behind it. Nobody has asked for them, and the
-    ///   next request must not take them for its answer.
+    /// - Parameter isExact: false when more bytes came behind it. Nobody has asked for them, and
+    ///   the next request must not take them for its answer.
     private func complete(isExact: Bool) {
         guard let call else { return }
         self.call = nil

@@ -6,7 +6,8 @@ import Reactor
 /// An HTTP/1.1 client on an ``EventLoop``, with connections kept and reused per origin.
 ///
 ///     let client = HTTPClient(loop: loop)
-///     let request = HTTPRequest(method: .get, scheme: "http", authority: "127.0.0.1:8080", path: "/")
+///     let request = HTTPRequest(
+///         method: .get, scheme: "http", authority: "127.0.0.1:8080", path: "/")
 ///     client.send(request) { result in … }
 ///
 /// Completions are called once, never before the call that asks for them has returned, and are

@@ -8,6 +8,7 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Whose doing it was. An instrument counts only remote faults against its target.
     public enum Fault: Equatable, Sendable { case local, remote }
 
+    /// What went wrong.
     public enum Reason: Equatable, Sendable {
         /// The request cannot be sent as it is (scheme, authority, path or a field).
         case invalidRequest(String)
@@ -23,9 +24,12 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         case closed
     }
 
+    /// What went wrong.
     public let reason: Reason
+    /// Whose doing it was.
     public let fault: Fault
 
+    /// An error of this kind, by this side or the other.
     public init(_ reason: Reason, fault: Fault) {
         self.reason = reason
         self.fault = fault

@@ -6,7 +6,8 @@ import Reactor
 ///
 /// Copies are the same right: the first answer counts, further ones return false and do nothing.
 /// So does an answer to a peer that has gone away; ``whenPeerEnds(_:)`` tells when that happens.
-/// A request that is never answered keeps its connection, so keep the responder or answer.
+/// A request that is never answered keeps its connection, so keep the responder or answer. A kept
+/// one holds the server: let go of it when it is used.
 public struct HTTPResponder {
     let exchange: ServerExchange
     let generation: UInt64
@@ -206,6 +207,7 @@ public struct HTTPResponseWriter {
     let exchange: ServerExchange
     let generation: UInt64
 
+    /// What became of a piece of content.
     public enum Outcome: Equatable, Sendable {
         /// Go on.
         case flowing
@@ -232,6 +234,7 @@ public struct HTTPResponseWriter {
         return exchange.isBackpressured ? .backpressured : .flowing
     }
 
+    /// Sends one piece from an array.
     @discardableResult
     public func write(_ bytes: [UInt8]) -> Outcome {
         bytes.withUnsafeBytes { write($0) }

@@ -19,7 +19,9 @@ public final class HTTPServer {
     /// Gets a request at its head and says what is to be done with its content.
     public typealias HeadHandler = (HTTPServerRequest, HTTPResponder) -> HTTPBodyHandling
 
+    /// The loop on which everything happens.
     public let loop: EventLoop
+    /// What peers are allowed.
     public let configuration: HTTPServerConfiguration
 
     let context: HTTPCodecContext

@@ -29,5 +29,6 @@ public struct HTTPServerConfiguration {
     /// second. Nil leaves the field out, as a server without a clock does.
     public var date: (() -> String)?
 
+    /// Everything at its default.
     public init() {}
 }

@@ -10,14 +10,15 @@ public struct HTTPServerRequest {
     let view: RequestView
     /// The content, where it was collected; else empty.
     public let body: UnsafeRawBufferPointer
-    /// Not counted: the request is borrowed, and so is this.
-    unowned(unsafe) let exchange: ServerExchange
+    let exchange: ServerExchange
 
+    /// The method by name, or `other`.
     public var method: RequestMethod { view.method }
     /// The method as sent; compares with case.
     public var methodString: String { view.methodString }
     /// The path as sent: percent-encoded, without the query.
     public var path: String { view.path }
+    /// The path in bytes, as sent.
     public var pathBytes: UnsafeRawBufferPointer { view.pathBytes }
     /// What follows the first "?", or nil.
     public var query: String? { view.query }

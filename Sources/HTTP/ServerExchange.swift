@@ -25,9 +25,13 @@ public enum HTTPPeerEnd: Equatable, Sendable {
 /// that are not yet either. An idle connection has none; the server keeps a few for reuse.
 final class ServerExchange {
     let server: HTTPServer
-    /// Unmanaged by reference counts: the server keeps its connections, and each of them clears
-    /// this before it goes.
-    unowned(unsafe) var connection: ServerConnection?
+    /// Unmanaged, because it is asked for several times a request: the server keeps its
+    /// connections, and each of them clears this before it goes.
+    private var owner: Unmanaged<ServerConnection>?
+    var connection: ServerConnection? {
+        @inline(__always) get { owner?.takeUnretainedValue() }
+        @inline(__always) set { owner = newValue.map(Unmanaged.passUnretained) }
+    }
     /// Names the request under way; a responder of any other is out of date.
     var generation: UInt64 = 0
     /// Behind pointers, because mutating a class's property in place is checked at run time.

@@ -14,6 +14,7 @@
 ///     chunkLineFeed  LF                        size
 ///     trailers       field lines, empty line   done
 public struct BodyDecoder: Sendable {
+    /// What one step came to.
     public enum Event: Equatable, Sendable {
         /// Nothing more can be done without more bytes; hand in again what was not consumed.
         case needMore
@@ -28,10 +29,14 @@ public struct BodyDecoder: Sendable {
         case failed(HTTPCodecError.Reason, offset: Int)
     }
 
+    /// One step of decoding.
     public struct Step: Equatable, Sendable {
+        /// How many of the bytes that were handed in are used up.
         public var consumed: Int
+        /// What the step came to.
         public var event: Event
 
+        /// A step with these two.
         public init(consumed: Int, event: Event) {
             self.consumed = consumed
             self.event = event
@@ -52,6 +57,7 @@ public struct BodyDecoder: Sendable {
     private var total: Int64 = 0
     private var trailerParser = HeadParser()
 
+    /// A decoder for content that is delimited in this way.
     public init(_ framing: BodyFraming) {
         switch framing {
         case .none: state = .done
@@ -63,6 +69,7 @@ public struct BodyDecoder: Sendable {
         }
     }
 
+    /// Whether the content is complete.
     public var isDone: Bool { state == .done }
 
     /// Whether the end of the connection is a proper end of the content.

@@ -12,6 +12,7 @@
 ///
 /// "idle" becomes "closed" where the connection cannot be used again; see `isReusable`.
 public struct ClientConnectionMachine: Sendable {
+    /// What one step came to.
     public enum Event: Equatable, Sendable {
         /// Hand in again what was not consumed, with more behind it.
         case needMore
@@ -28,8 +29,11 @@ public struct ClientConnectionMachine: Sendable {
         case failed(HTTPCodecError)
     }
 
+    /// One step of the machine.
     public struct Step: Equatable, Sendable {
+        /// How many of the bytes that were handed in are used up.
         public var consumed: Int
+        /// What the step came to.
         public var event: Event
     }
 
@@ -45,6 +49,7 @@ public struct ClientConnectionMachine: Sendable {
     private var decoder = BodyDecoder(.none)
     private var offset = 0
 
+    /// A connection that has just been made.
     public init() {}
 
     /// Which of the connection's deadlines runs now.

@@ -1,9 +1,12 @@
 /// Where one field line lies inside its head; offsets in bytes from the head's first byte.
 public struct FieldLine: Equatable, Sendable {
+    /// Where the name begins.
     public var nameStart: UInt32
+    /// Bytes of the name.
     public var nameCount: UInt32
     /// The value without the whitespace around it.
     public var valueStart: UInt32
+    /// Bytes of the value.
     public var valueCount: UInt32
 
     @inlinable
@@ -15,16 +18,18 @@ public struct FieldLine: Equatable, Sendable {
     }
 }
 
-/// What all connections of one loop share: the limits, and the scratch table into which the field
-/// lines of the head under way are written (and the head itself). It belongs to the latest head that was parsed, until
-/// the next call into any machine that uses it.
+/// What all connections of one loop share: the limits, and the scratch memory into which the head
+/// under way and its field lines are written. They belong to the latest head that was parsed, until
+/// the next call into any machine that uses this context.
 public final class HTTPCodecContext {
+    /// What peers are allowed.
     public let limits: HTTPLimits
     /// `limits.maximumFieldCount` lines.
     let lines: UnsafeMutablePointer<FieldLine>
     let requestSlot: UnsafeMutablePointer<RequestHead>
     let responseSlot: UnsafeMutablePointer<ResponseHead>
 
+    /// A context with a table for as many lines as the limits allow.
     public init(limits: HTTPLimits = HTTPLimits()) {
         precondition(limits.maximumHeadBytes > 0, "a head needs at least one byte")
         precondition(
@@ -85,6 +90,7 @@ public struct FieldsView {
     /// The number of field lines, in the order in which they came.
     public let count: Int
 
+    /// Lines of a table, over the bytes from which they were parsed.
     public init(bytes: UnsafeRawBufferPointer, lines: UnsafePointer<FieldLine>, count: Int) {
         base = bytes.baseAddress
         self.lines = lines

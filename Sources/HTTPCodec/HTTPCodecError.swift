@@ -52,12 +52,14 @@ public struct HTTPCodecError: Error, Equatable, Sendable, CustomStringConvertibl
         case truncated
     }
 
+    /// What is wrong.
     public var reason: Reason
     /// Byte offset from the start of the message.
     public var offset: Int
     /// The status a server sends for it, or 502 where a response was at fault.
     public var statusHint: Int
 
+    /// An error with a status of its own.
     public init(_ reason: Reason, offset: Int, statusHint: Int) {
         self.reason = reason
         self.offset = offset

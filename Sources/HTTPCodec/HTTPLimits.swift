@@ -25,6 +25,7 @@ public struct HTTPLimits: Equatable, Sendable {
     /// Offsets into a head are 32 bits wide.
     static let largestHeadBytes = 1 << 30
 
+    /// Limits, each at its default unless given.
     public init(
         maximumHeadBytes: Int = 16 * 1024,
         maximumTargetBytes: Int = 8_000,

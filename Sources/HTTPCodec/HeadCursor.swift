@@ -161,7 +161,7 @@ struct HeadCursor {
         return .done
     }
 
-    /// "HTTP/" DIGIT "." DIGIT at `mark`, byte for byte; at most eight, so from the start each time.
+    /// "HTTP/" DIGIT "." DIGIT at `mark`; at most eight bytes, so from the start each time.
     private mutating func versionNumber(_ minor: inout UInt8) -> Progress {
         let template: StaticString = "HTTP/0.0"
         for index in 0..<8 {

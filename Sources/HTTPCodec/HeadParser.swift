@@ -25,6 +25,7 @@ public struct HeadParser: Sendable {
     private var fieldCount: UInt32 = 0
     private var phase = Phase.start
 
+    /// A parser at the beginning of a head.
     public init() {}
 
     /// Whether any byte of a head has been looked at.

@@ -15,6 +15,7 @@ public final class HeadWriter {
     /// Behind a pointer, because every access to a property of a class is checked at run time.
     private let state: UnsafeMutablePointer<State>
 
+    /// An empty writer with room for so many bytes; it grows when it has to.
     public init(reserving capacity: Int = 512) {
         let capacity = max(capacity, 64)
         state = .allocate(capacity: 1)
@@ -108,6 +109,7 @@ public final class HeadWriter {
         state.pointee.count &+= nameSize + valueSize + 4
     }
 
+    /// A field line with a number.
     public func field(literal name: StaticString, _ value: Int64) {
         append(literal: name)
         append(literal: ": ")
@@ -183,6 +185,7 @@ public final class HeadWriter {
         return value.withUTF8 { isValue(UnsafeRawBufferPointer($0)) }
     }
 
+    /// As above, for a value in bytes.
     public static func isValue(_ value: UnsafeRawBufferPointer) -> Bool {
         guard let base = value.baseAddress else { return true }
         return ByteScan.endOfValue(base, from: 0, to: value.count) == value.count

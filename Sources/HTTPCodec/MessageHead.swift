@@ -23,6 +23,7 @@ public enum TargetForm: UInt8, Equatable, Sendable {
 public struct RequestHead: Equatable, Sendable {
     /// The method by name, or `other`; its bytes are in `methodStart`, `methodCount`.
     public internal(set) var method = RequestMethod.other
+    /// Which form the target has.
     public internal(set) var targetForm = TargetForm.origin
     /// 0 for HTTP/1.0, 1 for HTTP/1.1 and any later minor version.
     public internal(set) var minorVersion: UInt8 = 1
@@ -30,14 +31,20 @@ public struct RequestHead: Equatable, Sendable {
     public internal(set) var keepsAlive = true
     /// Whether the client waits for 100 (Continue) before it sends the content.
     public internal(set) var expectsContinue = false
+    /// How the content that follows is delimited.
     public internal(set) var framing = BodyFraming.none
 
+    /// Where the method begins.
     public internal(set) var methodStart: UInt32 = 0
+    /// Bytes of the method.
     public internal(set) var methodCount: UInt32 = 0
+    /// Where the target begins.
     public internal(set) var targetStart: UInt32 = 0
+    /// Bytes of the target.
     public internal(set) var targetCount: UInt32 = 0
     /// Bytes of the head, the empty line at its end included.
     public internal(set) var byteCount: UInt32 = 0
+    /// Field lines in the context's table.
     public internal(set) var fieldCount: UInt32 = 0
 
     init() {}
@@ -47,17 +54,22 @@ public struct RequestHead: Equatable, Sendable {
 public struct ResponseHead: Equatable, Sendable {
     /// Three digits: 100 to 999. Treat a class you do not know like x00 of it (RFC 9110 §15).
     public internal(set) var status = 0
+    /// 0 for HTTP/1.0, 1 for HTTP/1.1 and any later minor version.
     public internal(set) var minorVersion: UInt8 = 1
     /// Whether the server keeps the connection open after this response.
     public internal(set) var keepsAlive = true
+    /// How the content that follows is delimited.
     public internal(set) var framing = BodyFraming.none
     /// Content-Length as sent, also where it does not frame anything (HEAD, 304).
     public internal(set) var declaredLength: Int64?
 
+    /// Where the reason phrase begins.
     public internal(set) var reasonStart: UInt32 = 0
+    /// Bytes of the reason phrase.
     public internal(set) var reasonCount: UInt32 = 0
     /// Bytes of the head, the empty line at its end included.
     public internal(set) var byteCount: UInt32 = 0
+    /// Field lines in the context's table.
     public internal(set) var fieldCount: UInt32 = 0
 
     init() {}
@@ -84,16 +96,20 @@ public struct RequestView {
         base = bytes.baseAddress
     }
 
+    /// The head that is viewed.
     public var head: RequestHead { place.pointee }
 
+    /// Its field lines.
     public var fields: FieldsView {
         FieldsView(
             bytes: UnsafeRawBufferPointer(start: base, count: Int(head.byteCount)),
             lines: lines, count: Int(head.fieldCount))
     }
 
+    /// The method by name, or `other`.
     public var method: RequestMethod { head.method }
 
+    /// The method as it was sent.
     public var methodBytes: UnsafeRawBufferPointer {
         slice(Int(head.methodStart), Int(head.methodCount))
     }
@@ -141,10 +157,15 @@ public struct RequestView {
         }
     }
 
+    /// The method as text.
     public var methodString: String { String(decoding: methodBytes, as: UTF8.self) }
+    /// The target as text.
     public var target: String { String(decoding: targetBytes, as: UTF8.self) }
+    /// The path as text, percent-encoded.
     public var path: String { String(decoding: pathBytes, as: UTF8.self) }
+    /// The query as text, percent-encoded.
     public var query: String? { queryBytes.map { String(decoding: $0, as: UTF8.self) } }
+    /// Host and port as text.
     public var authority: String { String(decoding: authorityBytes, as: UTF8.self) }
 
     private func slice(_ start: Int, _ count: Int) -> UnsafeRawBufferPointer {
@@ -170,10 +191,13 @@ public struct RequestView {
 
 /// A borrowed response head: valid only during the call that hands it over.
 public struct ResponseView {
+    /// The head that is viewed.
     public let head: ResponseHead
+    /// Its field lines.
     public let fields: FieldsView
     private let bytes: UnsafeRawBufferPointer
 
+    /// `bytes` are the ones from which `head` was parsed, from its first byte on.
     public init(head: ResponseHead, bytes: UnsafeRawBufferPointer, context: HTTPCodecContext) {
         self.head = head
         self.bytes = bytes
@@ -181,6 +205,7 @@ public struct ResponseView {
             bytes: bytes, lines: UnsafePointer(context.lines), count: Int(head.fieldCount))
     }
 
+    /// The three digits.
     public var status: Int { head.status }
 
     /// The reason phrase; means nothing to a program (RFC 9112 §4).

@@ -29,6 +29,7 @@ public enum ConnectionDeadline: Equatable, Sendable {
 /// what it consumed each time and keeping what it did not. Pipelined requests wait unparsed
 /// until the response before them is finished.
 public struct ServerConnectionMachine: Sendable {
+    /// What one step came to.
     public enum Event: Equatable, Sendable {
         /// Hand in again what was not consumed, with more behind it.
         case needMore
@@ -50,8 +51,11 @@ public struct ServerConnectionMachine: Sendable {
         case closed
     }
 
+    /// One step of the machine.
     public struct Step: Equatable, Sendable {
+        /// How many of the bytes that were handed in are used up.
         public var consumed: Int
+        /// What the step came to.
         public var event: Event
     }
 
@@ -101,6 +105,7 @@ public struct ServerConnectionMachine: Sendable {
     /// Whether no request is under way: nothing is lost if the connection closes now.
     public var isIdle: Bool { reading == .head && !parser.hasBegun }
 
+    /// Whether nothing will be read any more.
     public var isClosed: Bool { reading == .closed }
 
     /// Does one step.

@@ -8,6 +8,7 @@ public enum ResponseContent: Equatable, Sendable {
 
 /// How a response has to be written.
 public struct ResponsePlan: Equatable, Sendable {
+    /// How content is delimited.
     public enum Framing: Equatable, Sendable {
         /// Neither Content-Length nor Transfer-Encoding (1xx, 204, 304).
         case noContent
@@ -17,6 +18,7 @@ public struct ResponsePlan: Equatable, Sendable {
         case untilClose
     }
 
+    /// What the Connection field says.
     public enum ConnectionField: Equatable, Sendable {
         case omitted
         case close
@@ -24,11 +26,14 @@ public struct ResponsePlan: Equatable, Sendable {
         case keepAlive
     }
 
+    /// How the content is delimited.
     public var framing: Framing
+    /// What the Connection field says.
     public var connection: ConnectionField
     /// False for HEAD, 204 and 304: content handed in is to be dropped.
     public var sendsContent: Bool
 
+    /// A plan made by hand, for responses outside the machine.
     public init(framing: Framing, connection: ConnectionField, sendsContent: Bool) {
         self.framing = framing
         self.connection = connection

@@ -13,7 +13,9 @@ let package = Package(
                 .product(name: "Reactor", package: "sonde"),
                 .product(name: "HTTP", package: "sonde"),
             ]),
-        .testTarget(name: "EmbeddingTests", dependencies: ["Embedding"]),
+        .testTarget(
+            name: "EmbeddingTests",
+            dependencies: ["Embedding", .product(name: "Reactor", package: "sonde")]),
     ],
     swiftLanguageModes: [.v6]
 )

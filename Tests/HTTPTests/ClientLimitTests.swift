@@ -81,6 +81,35 @@ import Testing
         #expect(ends.first == .halfClosed, "the server saw the close")
     }
 
+    @Test("a server that sends its head and never its content: the head is there at once")
+    func headOnly() throws {
+        try withLoop { loop in
+            var accepted: TCPConnection?
+            let listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                accepted = connection
+                connection.onRead = { connection, _ in
+                    connection.write(Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".utf8))
+                }
+                connection.resumeReading()
+            }
+            let client = HTTPClient(loop: loop)
+            var heads: [Int] = []
+            var options = HTTPRequestOptions()
+            options.timeout = .milliseconds(50)
+            client.stream(
+                request("\(listener.localAddress)"), options: options,
+                onHead: { heads.append($0.status) }, onSlice: { _ in Issue.record("content") },
+                completion: { result in
+                    #expect(heads == [200])
+                    #expect(throws: HTTPError(.timedOut, fault: .remote)) { try result.get() }
+                    client.close()
+                    listener.close()
+                    accepted?.close()
+                    accepted = nil
+                })
+        }
+    }
+
     @Test("content beyond the limit is refused, whether announced or not")
     func bodyLimit() throws {
         let wires = [

@@ -111,7 +111,8 @@ import Testing
             let address = try server.listen(on: anyPort)
             let peer = Peer(loop: loop, to: address) {
                 $0.send(
-                    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+                    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
+                        + "Expect: 100-continue\r\n\r\n"
                 )
             }
             peer.onChange = { peer in
@@ -190,6 +191,7 @@ import Testing
         }
         #expect(told == [.gone])
         #expect(kept?.isOpen == false)
+        kept = nil  // the handler holds it, it holds the server, and that the handler
     }
 
     @Test("a peer that only closes its sending side gets its answer, and the handler knows")

@@ -197,7 +197,9 @@ public final class Demo {
         end(
             .success(
                 DemoReport(
-                    clients: clients.count, outcomes: outcomes, elapsed: loop.now - began)))
+                    clients: clients.count, outcomes: outcomes, elapsed: loop.now - began,
+                    idleInterval: configuration.probing.usesGate
+                        ? configuration.probing.idleInterval : nil)))
     }
 
     private func end(_ result: Result<DemoReport, DemoFailure>) {

@@ -41,6 +41,8 @@ public struct DemoReport: Sendable {
     var clients: Int
     var outcomes: [DemoOutcome]
     var elapsed: Duration
+    /// The pace of the clients until their first success; nil when they had no gate.
+    var idleInterval: Duration?
 
     /// Results that came back.
     public var detected: Int { outcomes.count { $0.timestamp != nil } }
@@ -100,6 +102,11 @@ public struct DemoReport: Sendable {
             unsound == 0
             ? "every true opening lies within its bounds\n"
             : "\(unsound) TRUE OPENINGS LIE OUTSIDE THEIR BOUNDS\n"
+        if let idleInterval {
+            text +=
+                "each client idled at one probe every \(GoDuration(idleInterval)) until its first "
+            text += "success; --no-gate starts at full pace\n"
+        }
         return text
     }
 

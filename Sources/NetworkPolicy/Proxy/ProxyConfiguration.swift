@@ -9,6 +9,10 @@ public struct ProxyConfiguration: Sendable {
     public var clientPort: UInt16 = 9001
     /// Exchanges with clients at a time. 20 is what the older tool has.
     public var parallel = 256
+    /// Bytes of lists on their way at a time, roughly: with long lists fewer are delivered at once,
+    /// as each is copied until the kernel has taken it. At least 16 are delivered at once all the
+    /// same.
+    public var deliveryBytes = 16 << 20
     /// The longest one exchange with a client may take.
     public var requestTimeout = Duration.seconds(10)
     /// How long after the first request to a client further ones are made.
@@ -31,4 +35,10 @@ public struct ProxyConfiguration: Sendable {
 
     /// Everything at its default.
     public init() {}
+
+    /// Deliveries at a time where all lists together have so many bytes.
+    func parallelDeliveries(clients: Int, bytes: Int) -> Int {
+        guard clients > 0, bytes > 0 else { return parallel }
+        return min(parallel, max(16, deliveryBytes / max(1, bytes / clients)))
+    }
 }

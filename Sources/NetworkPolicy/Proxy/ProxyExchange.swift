@@ -1,4 +1,5 @@
 import HTTP
+import HTTPCodec
 import HTTPTypes
 import JSONCodec
 import Pacing
@@ -57,19 +58,21 @@ final class ProxyExchange {
     func collect(
         from address: SocketAddress, completion: @escaping (Result<[UInt8], Failure>) -> Void
     ) -> () -> Void {
-        let call = client.send(
-            HTTPRequest(
-                method: .get, scheme: "http", authority: address.description, path: "/results"),
-            options: options
+        // Collected here and not by the client, so that the buffer has no second owner: results
+        // are large, and are cut to size in place.
+        let received = Received()
+        let request = HTTPRequest(
+            method: .get, scheme: "http", authority: address.description, path: "/results")
+        let call = client.stream(
+            request, options: options, onHead: { received.begin($0) },
+            onSlice: { received.bytes.append(contentsOf: $0) }
         ) { result in
             switch result {
             case .failure(let error): completion(.failure(Failure(reason: error.description)))
-            case .success(let response):
-                guard response.status == 200 else {
-                    let reason = Self.words(response.status, response.body)
-                    return completion(.failure(Failure(reason: reason)))
-                }
-                completion(Self.checked(response.body))
+            case .success(let response) where response.status != 200:
+                let reason = Self.words(response.status, received.bytes)
+                completion(.failure(Failure(reason: reason)))
+            case .success: completion(received.checked())
             }
         }
         return { call?.cancel() }
@@ -78,29 +81,51 @@ final class ProxyExchange {
     /// Breaks off what is under way and closes every connection.
     func close() { client.close() }
 
-    /// The one value of a document, in an array of its exact size: results are kept for long, and
-    /// the buffer they were received in may be twice as large.
-    static func checked(_ body: [UInt8]) -> Result<[UInt8], Failure> {
-        body.withUnsafeBytes { bytes in
+    /// A status, and the first line of what was said with it.
+    private static func words(_ status: Int, _ body: [UInt8]) -> String {
+        let line = String(decoding: body.prefix(200).prefix { $0 >= 0x20 }, as: UTF8.self)
+        return line.isEmpty ? "answered \(status)" : "answered \(status): \(line)"
+    }
+}
+
+/// The content of a response while it comes in.
+private final class Received {
+    var bytes: [UInt8] = []
+
+    func begin(_ head: ResponseView) {
+        // A length is only a claim, so not too much is staked on it.
+        guard case .contentLength(let length) = head.head.framing else { return }
+        bytes.reserveCapacity(Int(min(length, 4 << 20)))
+    }
+
+    /// The one value of the document and nothing else, in an array of about its size: results are
+    /// kept for long, and a buffer that grew may be twice as large as what is in it.
+    func checked() -> Result<[UInt8], ProxyExchange.Failure> {
+        let result = bytes.withUnsafeBytes { bytes -> Result<Range<Int>, ProxyExchange.Failure> in
             var json = JSONReader(bytes)
             do throws(JSONError) {
                 let kind = try json.peek()
                 guard kind == .array || kind == .null else {
                     throw json.error(expected: "an array of results", at: json.offset)
                 }
-                let value = try json.skipValue()
+                let start = json.offset
+                try json.skipValue()
+                let end = json.offset
                 try json.endDocument()
-                return .success(Array(value))
+                return .success(start..<end)
             } catch {
-                return .failure(Failure(reason: "results: \(error)"))
+                return .failure(ProxyExchange.Failure(reason: "results: \(error)"))
             }
         }
-    }
-
-    /// A status, and the first line of what was said with it.
-    private static func words(_ status: Int, _ body: [UInt8]) -> String {
-        let line = String(decoding: body.prefix(200).prefix { $0 >= 0x20 }, as: UTF8.self)
-        return line.isEmpty ? "answered \(status)" : "answered \(status): \(line)"
+        return result.map { value in
+            var bytes: [UInt8] = []
+            swap(&bytes, &self.bytes)
+            guard value.lowerBound == 0, bytes.capacity - value.count < 4096 else {
+                return Array(bytes[value])
+            }
+            bytes.removeLast(bytes.count - value.count)
+            return bytes
+        }
     }
 }
 

@@ -87,7 +87,9 @@ final class ProxyRun {
 
     func start() {
         logger.info("Number of connections got from kube-burner \(clients.count)")
-        delivery = runner(.deliver, policy: { [patience] _ in patience }) {
+        let parallel = configuration.parallelDeliveries(
+            clients: clients.count, bytes: document.count)
+        delivery = runner(.deliver, parallel: parallel, policy: { [patience] _ in patience }) {
             [unowned self] client, completion in
             document.withUnsafeBytes { document in
                 exchange.deliver(
@@ -128,7 +130,7 @@ final class ProxyRun {
         var hasty = patience
         hasty.attempts = configuration.attemptsAfterGivenUp
         collection = runner(
-            .collect,
+            .collect, parallel: configuration.parallel,
             policy: { [patience, undelivered] in
                 undelivered.contains($0) ? hasty : patience
             }
@@ -202,11 +204,11 @@ final class ProxyRun {
     }
 
     private func runner(
-        _ step: Step, policy: (Int) -> RetryMachine.Policy,
+        _ step: Step, parallel: Int, policy: (Int) -> RetryMachine.Policy,
         exchange: @escaping FanOutRunner.Exchange
     ) -> FanOutRunner {
         let machine = FanOutMachine(
-            clients: clients.count, parallel: configuration.parallel, seed: seed, retry: policy)
+            clients: clients.count, parallel: parallel, seed: seed, retry: policy)
         let observer = FanOutRunner.Observer(
             failed: { [unowned self] in failed(step, $0, attempt: $1, $2) },
             gaveUp: { [unowned self] in gaveUp(step, $0) },
