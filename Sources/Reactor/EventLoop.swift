@@ -27,6 +27,10 @@ public final class EventLoop {
     var isRunningTimers = false
 
     private var isRunning = false
+    /// Requests of connects that have ended, for the next ones: a connection needs one only while
+    /// it connects.
+    private var connectRequests: [UnsafeMutablePointer<uv_connect_t>] = []
+
     private var queue: [() -> Void] = []
     private var idle: UnsafeMutablePointer<uv_idle_t>?
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
@@ -50,6 +54,7 @@ public final class EventLoop {
     deinit {
         // Every open handle keeps its loop alive, so only the loop's own are left to give back.
         if !isClosed { try? close() }
+        for request in connectRequests { request.deallocate() }
         readBuffer.deallocate()
         raw.deallocate()
     }
@@ -179,6 +184,18 @@ public final class EventLoop {
         }
         connectDeadlines.append(new)
         return (new, new.start(connection))
+    }
+
+    func takeConnectRequest() -> UnsafeMutablePointer<uv_connect_t> {
+        connectRequests.popLast() ?? .allocate(capacity: 1)
+    }
+
+    func giveBack(_ request: UnsafeMutablePointer<uv_connect_t>) {
+        if connectRequests.count < 256 {
+            connectRequests.append(request)
+        } else {
+            request.deallocate()
+        }
     }
 
     /// A descriptor was given back: listeners that ran out may go on.

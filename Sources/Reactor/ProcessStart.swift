@@ -14,10 +14,12 @@ public struct ProcessStart: Sendable {
         case processorTime = "processor-time"
     }
 
-    /// The latest moment that agrees with both; the true one is not later.
+    /// The best guess: ``latest`` where the processor time says more than the tick, else the middle.
     public let moment: Instant
-    /// How much earlier than ``moment`` it may have been.
-    public let uncertainty: Duration
+    /// It was not started before this.
+    public let earliest: Instant
+    /// It was not started after this.
+    public let latest: Instant
     /// Who said so.
     public let source: Source
 
@@ -26,16 +28,22 @@ public struct ProcessStart: Sendable {
         let now = Instant(nanoseconds: uv_hrtime())
         let used = max(sonde_processor_nanoseconds(), 0)
         var tick: Int64 = 0
-        let oldest = sonde_process_age_nanoseconds(&tick)
-        guard oldest >= 0 else {
+        let age = sonde_process_age_nanoseconds(&tick)
+        guard age >= 0 else {
+            let moment = now - .nanoseconds(used)
             return ProcessStart(
-                moment: now - .nanoseconds(used), uncertainty: .zero, source: .processorTime)
+                moment: moment, earliest: moment, latest: moment, source: .processorTime)
         }
-        let youngest = min(max(oldest - tick, used, 0), oldest)
+        let isNarrowed = used >= age - tick
+        let youngest = min(max(isNarrowed ? used : age - tick, 0), age)
+        let best = isNarrowed ? youngest : youngest + (age - youngest) / 2
         return ProcessStart(
-            moment: now - .nanoseconds(youngest), uncertainty: .nanoseconds(oldest - youngest),
-            source: .kernel)
+            moment: now - .nanoseconds(best), earliest: now - .nanoseconds(age),
+            latest: now - .nanoseconds(youngest), source: .kernel)
     }
+
+    /// How far ``earliest`` and ``latest`` are apart.
+    public var uncertainty: Duration { latest - earliest }
 }
 
 extension EventLoop {

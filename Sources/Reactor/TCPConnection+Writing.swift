@@ -21,6 +21,10 @@ extension TCPConnection {
             return .closed
         }
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return outcome }
+        if delaysSmallWrites {
+            delaysSmallWrites = false
+            uv_tcp_nodelay(handle, 1)
+        }
         var sent = 0
         if queuedBytes == 0 {
             // libuv does not write to the buffer; its type has no const.

@@ -25,7 +25,6 @@ public final class TCPConnection {
     /// The loop it lives on.
     public let loop: EventLoop
     let handle: UnsafeMutablePointer<uv_tcp_t>
-    private var connectRequest: UnsafeMutablePointer<uv_connect_t>?
     private var connectDeadline: (DeadlineClass<TCPConnection>, DeadlineToken)?
     private var completion: ((TCPConnection, Result<Void, UVError>) -> Void)?
 
@@ -36,6 +35,9 @@ public final class TCPConnection {
     var owesWritable = false
     var closesWhenWritten = false
     var hasEndedWriting = false
+    /// Nagle's algorithm is on, as for every new socket of our own, until something is written:
+    /// connections that are only held need not pay for switching it off.
+    var delaysSmallWrites = false
     /// Why a write failed while the reader still has bytes to get; the end will tell. Zero: none.
     var writeFailure: Int32 = 0
     /// Which use of this object it is: work enqueued for an earlier one must not touch a later one.
@@ -72,10 +74,7 @@ public final class TCPConnection {
         handle = .allocate(capacity: 1)
     }
 
-    deinit {
-        handle.deallocate()
-        connectRequest?.deallocate()
-    }
+    deinit { handle.deallocate() }
 
     /// Whether the connection is established and was not closed by this side.
     public var isOpen: Bool { state == .open }
@@ -123,10 +122,12 @@ public final class TCPConnection {
     ///   - source: the own address; with port 0 the kernel picks the port when it connects, so that
     ///     every source address offers all ports for each target.
     ///   - deadline: how long to try; the kernel's own limit is about two minutes.
+    ///   - readsAtOnce: reading is not paused at first; saves a system call.
     ///   - completion: called once, never before this call has returned, unless ``close()`` comes
     ///     first. After a failure the connection closes itself.
     public func connect(
         to target: SocketAddress, from source: SocketAddress? = nil, deadline: Duration? = nil,
+        readsAtOnce: Bool = false,
         completion: @escaping (TCPConnection, Result<Void, UVError>) -> Void
     ) {
         precondition(state == .idle, "connect needs an idle connection")
@@ -135,17 +136,21 @@ public final class TCPConnection {
         begin(.connecting)
         do throws(UVError) {
             try openSocket(from: source)
-            let request = connectRequest ?? .allocate(capacity: 1)
-            connectRequest = request
+            let request = loop.takeConnectRequest()
             let code = target.withSockaddr {
                 uv_tcp_connect(request, handle, $0) { request, status in
-                    guard let data = request?.pointee.handle.pointee.data else { return }
+                    guard let request, let data = request.pointee.handle.pointee.data else {
+                        return
+                    }
                     Unmanaged<TCPConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                        $0.loop.giveBack(request)
                         $0.connected(status)
                     }
                 }
             }
+            if code < 0 { loop.giveBack(request) }
             try UVError.check(code, "connect", target)
+            if readsAtOnce { startReading() }
             if let deadline {
                 connectDeadline = loop.startConnectDeadline(deadline, for: self)
             }
@@ -161,6 +166,10 @@ public final class TCPConnection {
     /// Reads until ``pauseReading()``; bytes go to ``onRead``.
     public func resumeReading() {
         guard state == .open, !isReading, !hasEnded else { return }
+        startReading()
+    }
+
+    private func startReading() {
         isReading = true
         stream {
             uv_read_start(
@@ -279,6 +288,7 @@ public final class TCPConnection {
         owesWritable = false
         closesWhenWritten = false
         hasEndedWriting = false
+        delaysSmallWrites = false
         writeFailure = 0
         queuedBytes = 0
         // The loop owns one reference from here until the close callback has run.
@@ -309,7 +319,7 @@ public final class TCPConnection {
         }
         cancelConnectDeadline()
         state = .open
-        uv_tcp_nodelay(handle, 1)
+        delaysSmallWrites = true
         let completion = self.completion
         self.completion = nil
         completion?(self, .success(()))

@@ -114,7 +114,8 @@ final class MasqueradeProber {
         connection.onClose = onClose
         let any = target.ipAddress.isIPv6 ? IPAddress.anyV6 : .anyV4
         connection.connect(
-            to: target, from: port.map { SocketAddress(any, port: $0) }, completion: onConnected)
+            to: target, from: port.map { SocketAddress(any, port: $0) }, readsAtOnce: true,
+            completion: onConnected)
     }
 
     private func connected(_ connection: TCPConnection, _ result: Result<Void, UVError>) {
@@ -126,7 +127,6 @@ final class MasqueradeProber {
             let isLate = now - probe.start >= MasqueradeProber.retransmissionSuspected
             let retransmitted = isLate && connection.retransmissions ?? 1 > 0
             machine.connected(flight, retransmitted: retransmitted, now: now)
-            connection.resumeReading()
         case .failure(let error):
             land(flight)
             switch error.kind {
