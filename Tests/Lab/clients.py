@@ -75,6 +75,7 @@ class Run:
                 **readable(figures),
             },
             "bars": judge.bars(comparison, self.p99_ms, broken),
+            "late_ms": late * 1000,
             "examples": comparison.examples,
         }
 

@@ -42,10 +42,11 @@ SCENARIOS = {
     "loss": (False, True, "500 targets, 2 % of the client's packets lost",
              # One probe in twenty fails by a lost packet: the next one comes an interval later.
              Run(500, 50, 320, ("--no-gate",), loss=0.02)),
-    "deny": (False, True, "200 targets shut one by one",
-             Run(200, 50, 300, ("--expect", "deny"), deny=True)),
-    "deny-reject": (False, True, "200 targets shut one by one, SYNs rejected",
-                    Run(200, 50, 300, ("--expect", "deny"), mode="reject", deny=True)),
+    # As many as in `defaults`, and for the same reason: the first few are found at the idle pace.
+    "deny": (False, True, "1,000 targets shut one by one",
+             Run(1000, 50, 300, ("--expect", "deny"), deny=True)),
+    "deny-reject": (False, True, "1,000 targets shut one by one, SYNs rejected",
+                    Run(1000, 50, 300, ("--expect", "deny"), mode="reject", deny=True)),
     "proxy": (True, False, "200 clients × 10 connections", proxies.small),
     "proxy-large": (True, False, "200 clients × 1,000 connections", proxies.large),
     "proxy-broken": (True, False, "195 good clients and 5 broken ones", proxies.broken),
@@ -149,7 +150,23 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+# The lab changes the firewall on schedule; late by more than this, the machine was taken by others.
+LATE_MS = 50
+
+
 def run(name, options):
+    """Runs a scenario; again, twice at the most, where it missed a time because the lab itself
+    did not get the machine. What is wrong at any speed (bounds, results) is not forgiven."""
+    for _ in range(2):
+        found = run_once(name, options)
+        late = found.get("late_ms", 0)
+        if late <= LATE_MS or found["missed"] != ["p99 error"]:
+            return found
+        print(f"  the machine had no time for {late:.0f} ms: measured again", flush=True)
+    return run_once(name, options)
+
+
+def run_once(name, options):
     """Prints the scenario's table; a failure of the program is a missed bar, not an end."""
     print(f"{name}: {SCENARIOS[name][2]}", flush=True)
     try:
