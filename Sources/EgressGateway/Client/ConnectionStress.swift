@@ -5,9 +5,10 @@ import Reactor
 ///
 /// A connection costs its object, its handle, and ten bytes here; nothing else is kept of it.
 final class ConnectionStress {
-    /// Having peers watched takes four system calls each, which would slow dialing down by a tenth:
-    /// it follows a little later, so many at a time.
-    private static let watchPause = Duration.milliseconds(100)
+    /// Having peers watched takes four system calls each, which would slow dialing down by a tenth.
+    /// It follows later, so many at a time: a peer is not asked in its first second anyway.
+    private static let watchDelay = Duration.seconds(1)
+    private static let watchPause = Duration.milliseconds(50)
     private static let watchBatch = 2000
 
     private let loop: EventLoop
@@ -116,7 +117,7 @@ final class ConnectionStress {
             connections.append(connection)
             sources.append(0)
             if let watchTimer, watchTimer.deadline == nil {
-                watchTimer.schedule(after: ConnectionStress.watchPause)
+                watchTimer.schedule(after: ConnectionStress.watchDelay)
             }
             step { machine, now, actions in
                 let source = machine.opened(slot, now: now, &actions)
