@@ -29,7 +29,7 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Whose doing it was.
     public let fault: Fault
 
-    /// An error of this kind, by this side or the other.
+    /// An error of this kind; `remote` only where the peer or the way to it is to blame.
     public init(_ reason: Reason, fault: Fault) {
         self.reason = reason
         self.fault = fault

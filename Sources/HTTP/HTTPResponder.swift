@@ -234,7 +234,9 @@ public struct HTTPResponseWriter {
         return exchange.isBackpressured ? .backpressured : .flowing
     }
 
-    /// Sends one piece from an array.
+    /// Sends one piece from an array. Content of a response to HEAD is dropped silently.
+    ///
+    /// - Returns: whether to go on; a piece that would exceed the length is dropped whole.
     @discardableResult
     public func write(_ bytes: [UInt8]) -> Outcome {
         bytes.withUnsafeBytes { write($0) }

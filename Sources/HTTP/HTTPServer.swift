@@ -21,7 +21,7 @@ public final class HTTPServer {
 
     /// The loop on which everything happens.
     public let loop: EventLoop
-    /// What peers are allowed.
+    /// What peers are allowed; fixed for the life of the server.
     public let configuration: HTTPServerConfiguration
 
     let context: HTTPCodecContext

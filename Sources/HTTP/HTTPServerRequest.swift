@@ -18,7 +18,7 @@ public struct HTTPServerRequest {
     public var methodString: String { view.methodString }
     /// The path as sent: percent-encoded, without the query.
     public var path: String { view.path }
-    /// The path in bytes, as sent.
+    /// The path in bytes, as sent: borrowed for the length of the handler's call.
     public var pathBytes: UnsafeRawBufferPointer { view.pathBytes }
     /// What follows the first "?", or nil.
     public var query: String? { view.query }

@@ -14,7 +14,8 @@
 ///     chunkLineFeed  LF                        size
 ///     trailers       field lines, empty line   done
 public struct BodyDecoder: Sendable {
-    /// What one step came to.
+    /// What one step came to. Indices are good for the bytes of that step only; after `failed`
+    /// nobody knows where the message ends, so the connection is of no further use.
     public enum Event: Equatable, Sendable {
         /// Nothing more can be done without more bytes; hand in again what was not consumed.
         case needMore

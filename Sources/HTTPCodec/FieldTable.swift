@@ -30,6 +30,9 @@ public final class HTTPCodecContext {
     let responseSlot: UnsafeMutablePointer<ResponseHead>
 
     /// A context with a table for as many lines as the limits allow.
+    ///
+    /// Limits are the program's own: it stops on negative ones, on a head, target or field count
+    /// of zero, and on heads or chunk extensions past 1 GiB (offsets have 32 bits).
     public init(limits: HTTPLimits = HTTPLimits()) {
         precondition(limits.maximumHeadBytes > 0, "a head needs at least one byte")
         precondition(
@@ -90,7 +93,9 @@ public struct FieldsView {
     /// The number of field lines, in the order in which they came.
     public let count: Int
 
-    /// Lines of a table, over the bytes from which they were parsed.
+    /// The first `count` lines of a table, over the bytes from which they were parsed, from the
+    /// head's first byte on. Neither is copied or checked against the other: both have to outlive
+    /// the view, unchanged.
     public init(bytes: UnsafeRawBufferPointer, lines: UnsafePointer<FieldLine>, count: Int) {
         base = bytes.baseAddress
         self.lines = lines

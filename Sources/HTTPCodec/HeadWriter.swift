@@ -109,7 +109,7 @@ public final class HeadWriter {
         state.pointee.count &+= nameSize + valueSize + 4
     }
 
-    /// A field line with a number.
+    /// A field line with a number in decimal. The name is the program's own and not checked.
     public func field(literal name: StaticString, _ value: Int64) {
         append(literal: name)
         append(literal: ": ")

@@ -96,10 +96,10 @@ public struct RequestView {
         base = bytes.baseAddress
     }
 
-    /// The head that is viewed.
+    /// A copy of the head, which may be kept; its offsets mean nothing without the bytes.
     public var head: RequestHead { place.pointee }
 
-    /// Its field lines.
+    /// Its field lines, borrowed like the view.
     public var fields: FieldsView {
         FieldsView(
             bytes: UnsafeRawBufferPointer(start: base, count: Int(head.byteCount)),
@@ -109,7 +109,7 @@ public struct RequestView {
     /// The method by name, or `other`.
     public var method: RequestMethod { head.method }
 
-    /// The method as it was sent.
+    /// The method as it was sent: compares with case (RFC 9110 §9.1). Borrowed like the view.
     public var methodBytes: UnsafeRawBufferPointer {
         slice(Int(head.methodStart), Int(head.methodCount))
     }
@@ -191,13 +191,14 @@ public struct RequestView {
 
 /// A borrowed response head: valid only during the call that hands it over.
 public struct ResponseView {
-    /// The head that is viewed.
+    /// The head, which may be kept; its offsets mean nothing without the bytes.
     public let head: ResponseHead
-    /// Its field lines.
+    /// Its field lines, borrowed like the view.
     public let fields: FieldsView
     private let bytes: UnsafeRawBufferPointer
 
-    /// `bytes` are the ones from which `head` was parsed, from its first byte on.
+    /// `bytes` are the ones from which `head` was parsed, from its first byte on. They have to
+    /// outlive the view; the lines are `context`'s, good until the next head that it parses.
     public init(head: ResponseHead, bytes: UnsafeRawBufferPointer, context: HTTPCodecContext) {
         self.head = head
         self.bytes = bytes
