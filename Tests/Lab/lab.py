@@ -16,9 +16,11 @@ import time
 import unittest
 
 import clients
+import gateways
 import network
 import proxies
 from clients import Run
+from gateways import Masquerade
 from program import Failure
 
 FAST = ("--no-gate", "--interval", "10ms", "--max-rate", "50000")
@@ -50,6 +52,20 @@ SCENARIOS = {
     "proxy": (True, False, "200 clients × 10 connections", proxies.small),
     "proxy-large": (True, False, "200 clients × 1,000 connections", proxies.large),
     "proxy-broken": (True, False, "195 good clients and 5 broken ones", proxies.broken),
+    "egw": (True, True, "masquerading found by a probe every 50 ms", Masquerade(50, "closed", 2)),
+    "egw-drop": (True, True, "the same each 10 ms, SYNs dropped", Masquerade(10, "dropped", 2)),
+    **{
+        f"egw-{manner}-{interval}": (
+            False, True, f"15 runs, a probe every {interval} ms, sources {manner}",
+            Masquerade(interval, manner, 15))
+        for manner in ("closed", "dropped") for interval in (50, 10, 1)
+    },
+    "egw-delay": (True, True, "a probe every 5 ms, packets take 20 ms each way",
+                  Masquerade(5, "closed", 3, (20, 20))),
+    "egw-delay-drop": (False, True, "the same, SYNs dropped", Masquerade(5, "dropped", 5, (20, 20))),
+    "egw-starved": (True, True, "a client that runs out of descriptors", gateways.starved),
+    "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
+    "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
 }
 
 
@@ -82,7 +98,7 @@ def plain(bar):
 
 def arguments():
     listing = "\n".join(
-        f"  {name:<13} {what}{', in quick' if quick else ''}"
+        f"  {name:<16} {what}{', in quick' if quick else ''}"
         for name, (quick, _, what, _) in SCENARIOS.items())
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="scenarios:\n" + listing,

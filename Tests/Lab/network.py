@@ -90,14 +90,17 @@ class Network:
             raise
 
     def build(self, mode, delay_ms, loss):
-        if delay_ms:
-            self.lay_slow_cable(*delay_ms)
-        else:
-            other = f"/proc/{os.getpid()}/fd/{self.target.descriptor}"
-            link = ["ip", "link", "add", "client0", "type", "veth", "peer", "name", "target0"]
-            self.client.run(*link, "netns", other)
+        self.lay_cable(delay_ms)
         self.route()
         self.gate = Gate(self.target, self.ipv6, mode, loss)
+
+    def lay_cable(self, delay_ms):
+        if delay_ms:
+            self.lay_slow_cable(*delay_ms)
+            return
+        other = f"/proc/{os.getpid()}/fd/{self.target.descriptor}"
+        link = ["ip", "link", "add", "client0", "type", "veth", "peer", "name", "target0"]
+        self.client.run(*link, "netns", other)
 
     def route(self):
         if self.ipv6:
@@ -142,12 +145,46 @@ class Network:
         self.target.close()
 
 
+class Nftables:
+    """Changes a namespace's rules without starting a process, and says when."""
+
+    def __init__(self, namespace):
+        self.namespace = namespace
+        self.context = None
+        try:
+            self.library = ctypes.CDLL("libnftables.so.1")
+        except OSError:
+            return  # a process for each change then: slower, but bounded just as well
+        self.library.nft_ctx_new.restype = ctypes.c_void_p
+        self.library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self.library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+        with namespace:
+            self.context = self.library.nft_ctx_new(0)
+
+    def run(self, command):
+        """Returns the wall clock (ns) before and after: the change lies between the two."""
+        with self.namespace:
+            before = time.time_ns()
+            if self.context:
+                failed = self.library.nft_run_cmd_from_buffer(self.context, command.encode())
+            else:
+                failed = subprocess.run(["nft", command]).returncode
+            after = time.time_ns()
+        if failed:
+            raise RuntimeError(f"nft {command[:40]} failed")
+        return before, after
+
+    def close(self):
+        if self.context:
+            self.library.nft_ctx_free(self.context)
+            self.context = None
+
+
 class Gate:
     """Lets a SYN to the targets' port pass only if its destination is in the set `allowed`."""
 
     def __init__(self, namespace, ipv6=False, mode="drop", loss=0):
         self.namespace = namespace
-        self.context = None
         family, kind = ("ip6", "ipv6_addr") if ipv6 else ("ip", "ipv4_addr")
         verdict = {"drop": "drop", "reject": "reject with tcp reset"}[mode]
         lossy = f"iifname target0 numgen random mod 10000 < {round(loss * 10000)} drop"
@@ -164,15 +201,7 @@ class Gate:
                         counter {verdict}
                 }}
             }}""")
-        try:
-            self.nftables = ctypes.CDLL("libnftables.so.1")
-        except OSError:
-            return  # a process for each change then: slower, but bounded just as well
-        self.nftables.nft_ctx_new.restype = ctypes.c_void_p
-        self.nftables.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        self.nftables.nft_ctx_free.argtypes = [ctypes.c_void_p]
-        with namespace:
-            self.context = self.nftables.nft_ctx_new(0)
+        self.nftables = Nftables(namespace)
 
     def open(self, addresses):
         """Returns the wall clock (ns) before and after: the change lies between the two."""
@@ -182,17 +211,7 @@ class Gate:
         return self.change("delete", addresses)
 
     def change(self, verb, addresses):
-        command = f"{verb} element inet gate allowed {{ {', '.join(addresses)} }}"
-        with self.namespace:
-            before = time.time_ns()
-            if self.context:
-                failed = self.nftables.nft_run_cmd_from_buffer(self.context, command.encode())
-            else:
-                failed = subprocess.run(["nft", command]).returncode
-            after = time.time_ns()
-        if failed:
-            raise RuntimeError(f"nft {verb} element failed")
-        return before, after
+        return self.nftables.run(f"{verb} element inet gate allowed {{ {', '.join(addresses)} }}")
 
     def blocked(self):
         """How many SYNs the gate has turned away."""
@@ -200,9 +219,7 @@ class Gate:
         return int(listing.split("counter packets ")[1].split()[0])
 
     def close(self):
-        if self.context:
-            self.nftables.nft_ctx_free(self.context)
-            self.context = None
+        self.nftables.close()
 
 
 def try_it():

@@ -61,6 +61,7 @@ extension EgressClientService {
         if let hit = machine.hit {
             writer.member("masqueradedat", string: wallClock(hit.connected))
             writer.member("delayms", double: (hit.connected - machine.origin).inMilliseconds)
+            writer.member("connectms", double: (hit.connected - hit.start).inMilliseconds)
         }
         if let lower = machine.notBefore {
             writer.member("notbefore", string: wallClock(lower))
