@@ -39,6 +39,8 @@ public final class ExternalTargetService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         if let path = configuration.recordPath {
             record = try SourceRecord(loop: loop, path: path, logger: logger)
@@ -50,6 +52,7 @@ public final class ExternalTargetService: Service {
         logger.info("Listening for new connections on \(listener.localAddress), allowed: \(blocks)")
     }
 
+    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         listener?.close()
         record?.close()
