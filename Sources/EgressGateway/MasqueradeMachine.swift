@@ -9,7 +9,7 @@ import Pacing
 ///     probing    closed, refused, …             probing    missed
 ///     probing    probe timeout                  probing    cancel, missed
 ///     probing    pong                           settling   answered; cancel what can say no more
-///     probing    test timeout                   failed     cancel and missed for all; failed, settled
+///     probing    test timeout                   failed     cancel, missed for all; failed, settled
 ///     settling   miss, timeout, late pong       settling   missed
 ///     settling   no probe left                  done       settled
 ///     any        stop                           –          cancel for all

@@ -14,7 +14,8 @@ public struct ProcessStart: Sendable {
         case processorTime = "processor-time"
     }
 
-    /// The best guess: ``latest`` where the processor time says more than the tick, else the middle.
+    /// The best guess: ``latest`` where the processor time says more than the tick, else the
+    /// middle of the two.
     public let moment: Instant
     /// It was not started before this.
     public let earliest: Instant

@@ -61,9 +61,11 @@ SCENARIOS = {
     },
     "egw-delay": (True, True, "a probe every 5 ms, packets take 20 ms each way",
                   Masquerade(5, "closed", 3, (20, 20))),
-    "egw-delay-drop": (False, True, "the same, SYNs dropped", Masquerade(5, "dropped", 5, (20, 20))),
+    "egw-delay-drop": (False, True, "the same, SYNs dropped",
+                       Masquerade(5, "dropped", 5, (20, 20))),
     "egw-starved": (True, True, "a client that runs out of descriptors", gateways.starved),
     "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
+    "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
 }
 

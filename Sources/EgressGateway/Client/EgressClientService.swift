@@ -29,6 +29,8 @@ public final class EgressClientService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen, and to probe.
+    /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
         let machine = configuration.machine(
@@ -43,6 +45,7 @@ public final class EgressClientService: Service {
         prober.start(origin: configuration.start.moment)
     }
 
+    /// Breaks probes and connections off, lets requests under way finish, and calls `completion`.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         prober?.stop()
         stress?.stop()

@@ -39,6 +39,8 @@ public final class ExternalTargetService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
+    /// Begins to listen.
+    /// - Throws: ``UVError`` with the address or the path that cannot be had.
     public func start() throws(UVError) {
         if let path = configuration.recordPath {
             record = try SourceRecord(loop: loop, path: path, logger: logger)
@@ -50,11 +52,16 @@ public final class ExternalTargetService: Service {
         logger.info("Listening for new connections on \(listener.localAddress), allowed: \(blocks)")
     }
 
+    /// Closes every connection, lets requests under way finish, and calls `completion`.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         listener?.close()
         record?.close()
         record = nil
-        for connection in connections { connection.close() }
+        for connection in connections {
+            connection.onClose = nil  // it may outlive this object
+            connection.close()
+        }
+        connections = []
         control.drain(grace: grace) { [self] in
             _ = self
             completion()
