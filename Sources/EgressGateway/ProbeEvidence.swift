@@ -4,9 +4,9 @@ import Pacing
 ///
 /// A probe that was turned away (closed without an answer, refused, unreachable) was not
 /// masqueraded when its SYN passed the gateway, which was after the probe's start: masquerading
-/// began later than that start. So was a probe whose SYN stayed unanswered until the kernel sent it
-/// again, or until it was given up, if that took well longer than a round trip. The lower bound is
-/// the youngest such start.
+/// began later than that start. So it did for a probe whose SYN stayed unanswered until the kernel
+/// sent it again, or until it was given up, if that took well longer than a round trip. The lower
+/// bound is the youngest such start.
 ///
 /// Not believed are probes that merely had not been answered *yet*, that this machine could not
 /// send, that stood but were not answered, or that came from a local port of which the gateway may

@@ -15,7 +15,7 @@ public struct ProcessStart: Sendable {
     }
 
     /// The best guess: ``latest`` where the processor time says more than the tick, else the
-    /// middle.
+    /// middle of the two.
     public let moment: Instant
     /// It was not started before this.
     public let earliest: Instant

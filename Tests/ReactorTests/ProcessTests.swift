@@ -44,6 +44,46 @@ import Testing
         #expect { try OutputFile(path: nowhere) } throws: { "\($0)".contains(nowhere) }
     }
 
+    @Test("a precise timer fires in order, not before its moment, and not when cancelled")
+    func preciseTimer() throws {
+        weak var watched: PreciseTimer?
+        try withLoop { loop in
+            var fired: [Instant] = []
+            let start = loop.now
+            var timer: PreciseTimer?
+            timer = PreciseTimer(loop: loop) {
+                fired.append(loop.now)
+                #expect(timer?.deadline == nil)
+                guard fired.count == 3 else {
+                    timer?.schedule(at: start + .microseconds(300) * (fired.count + 1))
+                    return
+                }
+                timer?.close()
+                timer?.close()
+                timer?.schedule(after: .zero)  // closed: no effect
+                timer = nil
+                for (count, moment) in fired.enumerated() {
+                    #expect(moment >= start + .microseconds(300) * (count + 1))
+                }
+            }
+            watched = timer
+            timer?.schedule(after: .seconds(60))
+            timer?.schedule(at: start + .microseconds(300))
+
+            let cancelled = PreciseTimer(loop: loop) { Issue.record("it was cancelled") }
+            cancelled.schedule(at: Instant(nanoseconds: 0))  // long past
+            cancelled.cancel()
+            var closer: Reactor.Timer?
+            closer = Reactor.Timer(loop: loop) {
+                cancelled.close()
+                closer?.close()
+                closer = nil
+            }
+            closer?.schedule(after: .milliseconds(5))
+        }
+        #expect(watched == nil)
+    }
+
     @Test("a connection that is watched for life goes on as before")
     func keepAlive() throws {
         try withLoop { loop in

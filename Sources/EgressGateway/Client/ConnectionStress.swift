@@ -25,7 +25,6 @@ final class ConnectionStress {
     private var sources: [UInt16] = []
     /// Connections before this place are watched for vanished peers.
     private var watched = 0
-    private var isStopping = false
     private var delay: Timer?
     private var watchTimer: Timer?
 
@@ -70,10 +69,14 @@ final class ConnectionStress {
         delay = nil
         watchTimer?.close()
         watchTimer = nil
-        isStopping = true
         machine.stop()
-        for connection in dialing { connection?.abort() }
-        for connection in connections { connection.abort() }
+        for connection in dialing.compactMap({ $0 }) + connections {
+            connection.onClose = nil  // it may outlive this object
+            connection.abort()
+        }
+        dialing = []
+        connections = []
+        sources = []
     }
 
     /// How long it took until no more were opened; so far, while it goes on.
@@ -156,7 +159,7 @@ final class ConnectionStress {
         }
         connections.removeLast()
         sources.removeLast()
-        if !isStopping { step { $0.closed(source: source, now: $1, &$2) } }
+        step { $0.closed(source: source, now: $1, &$2) }
     }
 }
 

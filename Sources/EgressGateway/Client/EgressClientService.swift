@@ -29,7 +29,7 @@ public final class EgressClientService: Service {
             metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
-    /// Begins to listen.
+    /// Begins to listen, and to probe.
     /// - Throws: ``UVError`` with the address that cannot be had.
     public func start() throws(UVError) {
         try control.listen(on: configuration.listen)
@@ -45,7 +45,7 @@ public final class EgressClientService: Service {
         prober.start(origin: configuration.start.moment)
     }
 
-    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
+    /// Breaks probes and connections off, lets requests under way finish, and calls `completion`.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         prober?.stop()
         stress?.stop()

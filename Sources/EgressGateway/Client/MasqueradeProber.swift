@@ -16,7 +16,7 @@ final class MasqueradeProber {
     private let target: SocketAddress
     private let observe: (MasqueradeMachine.Action) -> Void
     private(set) var machine: MasqueradeMachine
-    private var timer: Timer?
+    private var timer: PreciseTimer?
     private var wasPostponed = false
     private var scratch: [MasqueradeMachine.Action] = []
 
@@ -52,7 +52,7 @@ final class MasqueradeProber {
             step { $0.ended(flight, now: $1, &$2) }
         }
         onClose = { [weak self] in self?.pool.append($0) }
-        timer = Timer(loop: loop) { [unowned self] in timerFired() }
+        timer = PreciseTimer(loop: loop) { [unowned self] in timerFired() }
     }
 
     func start(origin: Instant) {

@@ -40,7 +40,7 @@ public final class ExternalTargetService: Service {
     }
 
     /// Begins to listen.
-    /// - Throws: ``UVError`` with the address that cannot be had.
+    /// - Throws: ``UVError`` with the address or the path that cannot be had.
     public func start() throws(UVError) {
         if let path = configuration.recordPath {
             record = try SourceRecord(loop: loop, path: path, logger: logger)
@@ -52,12 +52,16 @@ public final class ExternalTargetService: Service {
         logger.info("Listening for new connections on \(listener.localAddress), allowed: \(blocks)")
     }
 
-    /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
+    /// Closes every connection, lets requests under way finish, and calls `completion`.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
         listener?.close()
         record?.close()
         record = nil
-        for connection in connections { connection.close() }
+        for connection in connections {
+            connection.onClose = nil  // it may outlive this object
+            connection.close()
+        }
+        connections = []
         control.drain(grace: grace) { [self] in
             _ = self
             completion()
