@@ -26,6 +26,8 @@ let package = Package(
         .target(name: "JSONCodec"),
         .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
 
+        .target(name: "Report", dependencies: ["Telemetry"]),
+
         // Adapters: the loop, and HTTP on it.
         .target(name: "Reactor", dependencies: ["CLibuv", "Pacing"]),
         .target(
@@ -72,6 +74,7 @@ let package = Package(
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
         .testTarget(
             name: "HTTPTests",
