@@ -7,25 +7,27 @@ struct Tick: Equatable {
     var isFine = false
 }
 
-/// A linear scale from zero, or a logarithmic one, for values that have no upper limit of their own.
+/// A linear scale or a logarithmic one for values that have no upper limit of their own.
 struct ValueAxis: Equatable {
     let lower: Double
     let upper: Double
     let isLogarithmic: Bool
     let ticks: [Tick]
 
-    /// From zero to a round number that is not below `maximum`.
-    init(linearTo maximum: Double, ticks wanted: Int = 5, label: (Double, Double) -> String) {
-        let highest = maximum.isFinite && maximum > 0 ? maximum : 1
-        let step = Self.step(for: highest / Double(wanted))
+    /// From a round number at or below `range` to one at or above it; an empty range becomes one.
+    init(linear range: ClosedRange<Double>, label: (_ value: Double, _ step: Double) -> String) {
+        let isEmpty = !(range.upperBound - range.lowerBound).isFinite
+            || range.upperBound <= range.lowerBound
+        let (lowest, highest) = isEmpty ? (0, 1) : (range.lowerBound, range.upperBound)
+        let step = Self.step(for: (highest - lowest) / 6)
         // A hair of slack: 0.3 / 0.1 is a little more than 3.
-        let count = max(1, (highest / step - 1e-9).rounded(.up))
-        let upper = step * count
-        lower = 0
-        self.upper = upper
+        let first = (lowest / step + 1e-9).rounded(.down)
+        let last = (highest / step - 1e-9).rounded(.up)
+        lower = step * first
+        upper = step * last
         isLogarithmic = false
-        ticks = (0...Int(count)).map {
-            Tick(fraction: Double($0) / count, label: label(Double($0) * step, step))
+        ticks = stride(from: first, through: last, by: 1).map {
+            Tick(fraction: ($0 - first) / (last - first), label: label($0 * step, step))
         }
     }
 
@@ -125,8 +127,8 @@ struct TimeAxis: Equatable {
 
     /// - Parameter span: since the start of the run; an empty one becomes a second.
     init(_ span: ClosedRange<Duration>) {
-        lower = span.lowerBound / .seconds(1)
-        upper = max(span.upperBound / .seconds(1), lower + 1e-6)
+        lower = span.lowerBound.inSeconds
+        upper = max(span.upperBound.inSeconds, lower + 1e-6)
         let length = upper - lower
         let (unit, name) =
             switch length {
@@ -153,7 +155,7 @@ struct TimeAxis: Equatable {
 
     /// Where a moment stands; outside the span it counts as the nearer end.
     func fraction(_ moment: Duration) -> Double {
-        min(max((moment / .seconds(1) - lower) / (upper - lower), 0), 1)
+        min(max((moment.inSeconds - lower) / (upper - lower), 0), 1)
     }
 
     private static func leadingDigit(_ value: Double) -> Int {

@@ -25,14 +25,14 @@ struct ChartFrame {
 
     struct LegendEntry {
         enum Symbol: String {
-            case area, line, thinLine, band, dot, tick, failure, dashes
+            case area, line, thinLine, band, dot, tick, failure, dashes, interval, gap
         }
         var name: String
         var tint: Tint
         var symbol: Symbol
     }
 
-    private static let titleHeight = 18.0
+    private static let titleHeight = 24.0
     private static let axisHeight = 40.0
 
     func write(into markup: inout Markup, plot: (inout Markup) -> Void) {
@@ -66,7 +66,7 @@ struct ChartFrame {
     }
 
     private func writePlot(into markup: inout Markup, _ plot: (inout Markup) -> Void) {
-        let top = Self.titleHeight + (events?.height ?? 0)
+        let top = Self.titleHeight + (events.map { $0.height - 4 } ?? 0)
         let titleName = markup.identifier("t")
         let summaryName = markup.identifier("d")
         markup.element("div", ["class": "plot"]) { markup in
@@ -80,7 +80,7 @@ struct ChartFrame {
                 markup.element("title", ["id": titleName], text: title)
                 markup.element("desc", ["id": summaryName], text: summary)
                 markup.element(
-                    "text", ["class": "axis", "x": "0", "y": "10", "dx": "-10"], text: yTitle)
+                    "text", ["class": "axis left", "x": "0", "y": "10", "dx": "-50"], text: yTitle)
                 markup.element("g", ["transform": "translate(0 \(svg(top)))"]) { markup in
                     writeGrid(into: &markup)
                     events?.writeMarks(into: &markup, height: height)

@@ -127,7 +127,9 @@ struct EventLayout {
 
     /// The names under a chart whose page is too narrow to have them in it.
     func writeList(into markup: inout Markup) {
-        guard rows > 0 else { return }
+        let events = placements.map(\.event)
+        guard rows > 0, events != markup.listedEvents else { return }
+        markup.listedEvents = events
         markup.element("ol", ["class": "events"]) { markup in
             for placement in placements where placement.row != nil {
                 markup.element("li", text: placement.event.label)

@@ -9,7 +9,7 @@ public enum FigureText {
     /// Three significant digits and the unit that fits: `165 ms`, `1.20 s`, `0 s`; a dash for nil.
     public static func duration(_ duration: Duration?) -> String {
         guard let duration else { return nothing }
-        return self.duration(seconds: duration / .seconds(1))
+        return self.duration(seconds: duration.inSeconds)
     }
 
     /// A share of one as percent: `12.5 %`; 100 % and 0 % only where it is exactly that.
@@ -25,16 +25,16 @@ public enum FigureText {
     /// A number with three significant digits, thousands grouped: `4,321`, `43.2`, `0.0432`.
     public static func number(_ value: Double) -> String { significant(value, digits: 3) }
 
-    static func duration(seconds: Double) -> String {
+    static func duration(seconds: Double, digits: Int = 3) -> String {
         guard seconds.isFinite else { return nothing }
         let size = seconds.magnitude
         // Half of the last digit below the next unit, 999.6 ms is written 1.00 s.
         switch size {
         case 0: return "0 s"
-        case ..<0.9995e-6: return "\(significant(seconds * 1e9, digits: 3)) ns"
-        case ..<0.9995e-3: return "\(significant(seconds * 1e6, digits: 3)) µs"
-        case ..<0.9995: return "\(significant(seconds * 1e3, digits: 3)) ms"
-        default: return "\(significant(seconds, digits: 3)) s"
+        case ..<0.9995e-6: return "\(significant(seconds * 1e9, digits: digits)) ns"
+        case ..<0.9995e-3: return "\(significant(seconds * 1e6, digits: digits)) µs"
+        case ..<0.9995: return "\(significant(seconds * 1e3, digits: digits)) ms"
+        default: return "\(significant(seconds, digits: digits)) s"
         }
     }
 
@@ -109,3 +109,8 @@ func svg(_ value: Double) -> String {
 
 /// A share of the plot's width as an attribute.
 func percent(_ fraction: Double) -> String { svg(fraction * 100) + "%" }
+
+extension Duration {
+    /// With its fraction.
+    var inSeconds: Double { self / .seconds(1) }
+}

@@ -188,7 +188,7 @@ public struct LaneChart: Sendable {
             + markKinds.map { kind in
                 switch kind.symbol {
                 case .failure: .init(name: kind.name, tint: .failure, symbol: .failure)
-                case .dot: .init(name: kind.name, tint: .neutral, symbol: .dot)
+                case .dot: .init(name: kind.name, tint: .ink, symbol: .dot)
                 case .tick: .init(name: kind.name, tint: .neutral, symbol: .tick)
                 }
             }

@@ -6,6 +6,8 @@ struct Markup {
 
     private(set) var bytes: [UInt8] = []
     private var identifiers = 0
+    /// Whose names were written out last: charts that follow with the same need not repeat them.
+    var listedEvents: [EventMark] = []
 
     /// An element with an end tag, which HTML and SVG both understand.
     mutating func element(

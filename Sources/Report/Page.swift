@@ -125,6 +125,14 @@ public struct Section {
         case text(String)
         /// Who was connected to what, one lane a client.
         case lanes(LaneChart)
+        /// A sum and its parts over time.
+        case stacked(StackedSeriesChart)
+        /// Percentiles over time.
+        case latency(LatencyChart)
+        /// How values are spread.
+        case distribution(DistributionChart)
+        /// Results with their bounds.
+        case intervals(IntervalChart)
         /// Rows and columns.
         case table(Table)
     }
@@ -147,6 +155,10 @@ public struct Section {
                 switch block {
                 case .text(let text): markup.element("p", text: text)
                 case .lanes(let chart): chart.write(into: &markup)
+                case .stacked(let chart): chart.write(into: &markup)
+                case .latency(let chart): chart.write(into: &markup)
+                case .distribution(let chart): chart.write(into: &markup)
+                case .intervals(let chart): chart.write(into: &markup)
                 case .table(let table): table.write(into: &markup)
                 }
                 markup.newline()

@@ -15,16 +15,16 @@ enum Stylesheet {
     private static let light = [
         ("ground", "#ffffff"), ("raised", "#f5f6f8"), ("ink", "#1b2330"), ("soft", "#5a6474"),
         ("rule", "#dfe3e8"), ("grid", "#eceff2"), ("track", "#f0f2f5"), ("event", "#4a5568"),
-        ("good", "#1f7a5c"), ("sf", "#c8281e"), ("sn", "#9aa1ab"), ("s0", "#2b62a8"),
-        ("s1", "#e3a02c"), ("s2", "#7fb7dd"), ("s3", "#1f8a70"), ("s4", "#9a6fb0"),
-        ("s5", "#5d4a36"),
+        ("good", "#1f7a5c"), ("sf", "#dc3220"), ("sn", "#989ca1"), ("s0", "#3f62ac"),
+        ("s1", "#eba63c"), ("s2", "#63bde6"), ("s3", "#238a73"), ("s4", "#50347a"),
+        ("s5", "#783a35"),
     ]
     private static let dark = [
         ("ground", "#14171c"), ("raised", "#1c2027"), ("ink", "#e8ebf0"), ("soft", "#a0a9b6"),
         ("rule", "#333a45"), ("grid", "#242a33"), ("track", "#20252d"), ("event", "#b5bfcd"),
-        ("good", "#5cc49d"), ("sf", "#ff5d4d"), ("sn", "#7d8590"), ("s0", "#4f8fdc"),
-        ("s1", "#f0b64a"), ("s2", "#9fd3f2"), ("s3", "#3fae8f"), ("s4", "#b891d0"),
-        ("s5", "#a68a6a"),
+        ("good", "#5cc49d"), ("sf", "#f0452f"), ("sn", "#878a8f"), ("s0", "#4a8fe6"),
+        ("s1", "#f0b84c"), ("s2", "#6fcbf4"), ("s3", "#7fe8c8"), ("s4", "#8f5594"),
+        ("s5", "#afad92"),
     ]
 
     private static func colours(_ values: [(String, String)]) -> String {
@@ -41,7 +41,7 @@ enum Stylesheet {
         h2{margin:0 0 16px;padding-top:20px;border-top:1px solid var(--rule);font-size:19px;\
         font-weight:650}
         h3{margin:0;font-size:15px;font-weight:650}
-        h1,h2,h3,p,dt,dd,li,th,td,figcaption{overflow-wrap:anywhere}
+        h1,h2,h3,p,dt,dd,li,th,td,figcaption{overflow-wrap:break-word}
         p{margin:0 0 16px;max-width:76ch}
         .subtitle{margin:6px 0 0;color:var(--soft)}
         section{margin:40px 0 0}
@@ -62,10 +62,12 @@ enum Stylesheet {
         th,td{padding:7px 12px;border-bottom:1px solid var(--rule);text-align:left;\
         vertical-align:baseline;font-weight:400}
         th:first-child,td:first-child{padding-left:0}
+        tbody th:first-child{position:sticky;left:0;background:var(--ground)}
         th:last-child,td:last-child{padding-right:0}
         thead th{color:var(--soft);font-size:13px;font-weight:600;vertical-align:bottom}
         thead small{display:block;font-weight:400;font-size:12px}
         .number{text-align:right;white-space:nowrap}
+        th.words,td.words{min-width:9em;max-width:44ch}
         td.empty{color:var(--soft);text-align:center;padding:20px}
         details{margin:4px 0 0;font-size:13px}
         summary{color:var(--soft);cursor:pointer;width:max-content}
@@ -88,27 +90,37 @@ enum Stylesheet {
         .legend i.thinLine{height:1.5px;width:18px}
         .legend i.band{opacity:.25;width:18px}
         .legend i.dashes{height:0;width:18px;background:none;border-top:2px dashed var(--soft)}
-        .legend i.dot{width:7px;height:7px;border-radius:50%;background:var(--ink)}
+        .legend i.dot{width:7px;height:7px;border-radius:50%}
+        .legend i.interval{width:2px;height:14px;border-radius:0}
+        .legend i.gap{background:var(--track);box-shadow:0 0 0 1px var(--rule)}
         .legend i.tick{width:1.5px;height:8px;border-radius:0;background:var(--ink)}
         .legend i.failure{width:2.5px;height:16px;border-radius:0}
-        .plot{padding:0 14px 0 58px}
+        .plot{padding:0 22px 0 58px}
         svg{display:block;overflow:visible}
         svg text{fill:var(--soft);font-size:12px}
         svg .grid line{stroke:var(--grid)}
         svg .base{stroke:var(--soft);stroke-opacity:.5}
         svg .y text,svg .lane-name{text-anchor:end}
         svg .x text,svg text.empty{text-anchor:middle}
-        svg .axis{font-size:12px}
+        svg .axis.left{text-anchor:start}
         svg text.empty{font-size:14px}
         .stretched{overflow:visible}
         .stretched *{vector-effect:non-scaling-stroke}
         .track{fill:var(--track)}
         .fill{fill:var(--t);shape-rendering:crispEdges}
         .stroke{fill:none;stroke:var(--t);stroke-linejoin:round}
+        .thin{stroke-width:1.25px}
+        .stroke{stroke-width:2px}
+        .stroke.thin{stroke-width:1.25px}
+        .stroke.interval{stroke-width:2px}
+        .band{fill:var(--t);opacity:.16}
+        .gap{fill:var(--track)}
+        .dots{fill:none;stroke:var(--t);stroke-width:4px;stroke-linecap:round}
+        .reference{stroke:var(--ink);stroke-width:1.5px;stroke-dasharray:6 4}
         .mark{fill:none;stroke:var(--ink)}
         .mark.failure{stroke:var(--sf);stroke-width:2.5px}
         .mark.dot{stroke-width:6px;stroke-linecap:round}
-        .mark.tick{stroke-width:1.25px}
+        .mark.tick{stroke:var(--soft);stroke-width:1px}
         .event rect{fill:var(--event);opacity:.13}
         .event line{stroke:var(--event);stroke-width:1.25px;stroke-dasharray:3 3}
         .event.failed line{stroke:var(--sf)}
@@ -122,7 +134,7 @@ enum Stylesheet {
 
     /// Of anything that has one, by class.
     private static let tints =
-        (["sf", "sn"] + (0..<Tint.seriesCount).map { "s\($0)" })
+        (["ink", "soft", "sf", "sn"] + (0..<Tint.seriesCount).map { "s\($0)" })
         .map { ".\($0){--t:var(--\($0))}" }.joined()
 
     private static let narrow = """
@@ -131,8 +143,11 @@ enum Stylesheet {
         h1{font-size:22px}
         .figures{grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:8px}
         .figures b{font-size:20px}
-        .plot{padding:0 8px 0 50px}
-        .fine,.badge .name{display:none}
+        .plot{padding:0 14px 0 50px}
+        .fine{display:none}
+        }
+        @media (max-width:1000px),print{
+        .badge .name{display:none}
         .events{display:block}
         }
         """

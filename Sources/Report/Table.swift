@@ -46,7 +46,7 @@ public struct Table: Hashable, Sendable {
 
         /// A length of time with its unit; its plain value is in seconds.
         public static func duration(_ duration: Duration?, tone: Tone = .plain) -> Cell {
-            let value = duration.map { "\($0 / .seconds(1))" } ?? ""
+            let value = duration.map { "\($0.inSeconds)" } ?? ""
             return Cell(FigureText.duration(duration), value: value, tone: tone)
         }
 

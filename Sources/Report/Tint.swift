@@ -8,6 +8,10 @@ public enum Tint: Hashable, Sendable {
     case failure
     /// Everything else: what is folded together, or not known.
     case neutral
+    /// The colour of text: for what is neither an instance nor a failure.
+    case ink
+    /// Paler than text.
+    case soft
 
     /// How many things of the same kind have a colour of their own.
     public static let seriesCount = 6
@@ -18,6 +22,8 @@ public enum Tint: Hashable, Sendable {
         case .series(let index) where (0..<Self.seriesCount).contains(index): "s\(index)"
         case .series, .neutral: "sn"
         case .failure: "sf"
+        case .ink: "ink"
+        case .soft: "soft"
         }
     }
 }

@@ -87,8 +87,7 @@ struct SyntheticRun {
     /// About a millisecond, at times more; the reload holds a few answers up.
     private func latency(at now: Duration, _ random: inout SeededRandom) -> Duration {
         let spread = Double.random(in: 0..<1, using: &random)
-        var microseconds = 700 + 900 * spread * spread
-        if spread > 0.99 { microseconds *= 4 }
+        var microseconds = 700 + 300 * spread * spread + 25 / (1.002 - spread)
         if now > .milliseconds(4000), now < .milliseconds(4135) { microseconds *= 5 }
         if now > .milliseconds(4030), now < .milliseconds(4060) { microseconds += 38_000 }
         return .microseconds(Int(microseconds))
