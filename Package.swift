@@ -64,8 +64,8 @@ let package = Package(
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
-                "Pacing", "Reactor",
+                "EgressGateway", "NetworkPolicy", "Report", "Instrument", "HTTP", "Telemetry",
+                "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

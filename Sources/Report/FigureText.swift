@@ -2,6 +2,8 @@
 public enum FigureText {
     /// Stands where nothing was measured.
     public static let nothing = "–"
+    /// Between a number and its unit, which stay on one line.
+    static let space = "\u{A0}"
 
     /// `12,345`
     public static func count(_ value: some BinaryInteger) -> String { grouped("\(value)") }
@@ -19,7 +21,7 @@ public enum FigureText {
         var text = significant(percent, digits: 3)
         if percent < 100, decimal(percent, places: 1) == "100.0" { text = ">99.9" }
         if percent > 0, percent < 0.001 { text = "<0.001" }
-        return "\(text) %"
+        return "\(text)\(space)%"
     }
 
     /// A number with three significant digits, thousands grouped: `4,321`, `43.2`, `0.0432`.
@@ -30,12 +32,24 @@ public enum FigureText {
         let size = seconds.magnitude
         // Half of the last digit below the next unit, 999.6 ms is written 1.00 s.
         switch size {
-        case 0: return "0 s"
-        case ..<0.9995e-6: return "\(significant(seconds * 1e9, digits: digits)) ns"
-        case ..<0.9995e-3: return "\(significant(seconds * 1e6, digits: digits)) µs"
-        case ..<0.9995: return "\(significant(seconds * 1e3, digits: digits)) ms"
-        default: return "\(significant(seconds, digits: digits)) s"
+        case 0: return "0\(space)s"
+        case ..<0.9995e-6: return "\(significant(seconds * 1e9, digits: digits))\(space)ns"
+        case ..<0.9995e-3: return "\(significant(seconds * 1e6, digits: digits))\(space)µs"
+        case ..<0.9995: return "\(significant(seconds * 1e3, digits: digits))\(space)ms"
+        default: return "\(significant(seconds, digits: digits))\(space)s"
         }
+    }
+
+    /// For the ticks of one axis: all in the unit that fits its largest value.
+    static func duration(seconds: Double, step: Double, largest: Double) -> String {
+        let (unit, name) =
+            switch largest {
+            case ..<0.9995e-6: (1e-9, "ns")
+            case ..<0.9995e-3: (1e-6, "µs")
+            case ..<0.9995: (1e-3, "ms")
+            default: (1, "s")
+            }
+        return "\(tick(seconds / unit, step: step / unit))\(space)\(name)"
     }
 
     /// Without an exponent, and without digits that say nothing.

@@ -59,9 +59,11 @@ public struct IntervalChart: Sendable {
     func write(into markup: inout Markup) {
         let axis = TimeAxis(span)
         let values = intervals.flatMap { [$0.lower, $0.upper] }.compactMap { $0?.inSeconds }
-        let scale = ValueAxis(
-            linear: min(0, values.min() ?? 0)...max(0, values.max() ?? 1)
-        ) { value, _ in FigureText.duration(seconds: value, digits: 2) }
+        let range = min(0, values.min() ?? 0)...max(0, values.max() ?? 1)
+        let largest = max(range.upperBound, -range.lowerBound)
+        let scale = ValueAxis(linear: range) { value, step in
+            FigureText.duration(seconds: value, step: step, largest: largest)
+        }
         var frame = ChartFrame(
             title: title, caption: caption, summary: summary, height: Self.height,
             xTitle: axis.title, yTitle: quantity)

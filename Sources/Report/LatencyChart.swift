@@ -62,8 +62,8 @@ public struct LatencyChart: Sendable {
         let scale =
             highest > 20 * lowest
             ? ValueAxis(logarithmic: lowest...highest) { FigureText.duration(seconds: $0, digits: 1) }
-            : ValueAxis(linear: 0...highest) { value, _ in
-                FigureText.duration(seconds: value, digits: 2)
+            : ValueAxis(linear: 0...highest) { value, step in
+                FigureText.duration(seconds: value, step: step, largest: highest)
             }
         var frame = ChartFrame(
             title: title, caption: caption, summary: summary, height: Self.height,

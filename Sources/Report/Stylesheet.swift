@@ -57,7 +57,7 @@ enum Stylesheet {
         .figures .good b,.good{color:var(--good)}
         .figures .bad,.figures .good{color:inherit}
         .scroll{overflow-x:auto;margin:0 0 20px}
-        table{border-collapse:collapse;min-width:100%;font-size:14px}
+        table{border-collapse:collapse;width:max-content;min-width:100%;font-size:14px}
         caption{padding:0 0 6px;text-align:left;color:var(--soft);font-size:13px}
         th,td{padding:7px 12px;border-bottom:1px solid var(--rule);text-align:left;\
         vertical-align:baseline;font-weight:400}
@@ -67,7 +67,7 @@ enum Stylesheet {
         thead th{color:var(--soft);font-size:13px;font-weight:600;vertical-align:bottom}
         thead small{display:block;font-weight:400;font-size:12px}
         .number{text-align:right;white-space:nowrap}
-        th.words,td.words{min-width:9em;max-width:44ch}
+        th.words,td.words{max-width:48ch}
         td.empty{color:var(--soft);text-align:center;padding:20px}
         details{margin:4px 0 0;font-size:13px}
         summary{color:var(--soft);cursor:pointer;width:max-content}
@@ -89,7 +89,8 @@ enum Stylesheet {
         .legend i.line{height:3px;width:18px}
         .legend i.thinLine{height:1.5px;width:18px}
         .legend i.band{opacity:.25;width:18px}
-        .legend i.dashes{height:0;width:18px;background:none;border-top:2px dashed var(--soft)}
+        .legend i.dashes{height:1.5px;width:26px;border-radius:0;\
+        background:repeating-linear-gradient(90deg,var(--ink) 0 6px,transparent 6px 10px)}
         .legend i.dot{width:7px;height:7px;border-radius:50%}
         .legend i.interval{width:2px;height:14px;border-radius:0}
         .legend i.gap{background:var(--track);box-shadow:0 0 0 1px var(--rule)}
@@ -145,6 +146,7 @@ enum Stylesheet {
         .figures b{font-size:20px}
         .plot{padding:0 14px 0 50px}
         .fine{display:none}
+        tr>:first-child.words{max-width:13em}
         }
         @media (max-width:1000px),print{
         .badge .name{display:none}
@@ -157,10 +159,14 @@ enum Stylesheet {
         @page{margin:14mm}
         *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
         body{max-width:none;padding:0;font-size:12px}
+        section{margin:24px 0 0}
+        figure{margin:0 0 20px}
         figure,tr,.figures div{break-inside:avoid}
         h2,h3,caption{break-after:avoid}
         details{display:none}
         .scroll{overflow:visible}
+        table{width:100%}
+        th,td{padding:5px 8px}
         }
         """
 }
