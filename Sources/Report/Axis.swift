@@ -128,7 +128,8 @@ struct TimeAxis: Equatable {
     /// - Parameter span: since the start of the run; an empty one becomes a second.
     init(_ span: ClosedRange<Duration>) {
         lower = span.lowerBound.inSeconds
-        upper = max(span.upperBound.inSeconds, lower + 1e-6)
+        let end = span.upperBound.inSeconds
+        upper = end > lower ? end : lower + 1
         let length = upper - lower
         let (unit, name) =
             switch length {

@@ -34,8 +34,17 @@ struct ChartFrame {
 
     private static let titleHeight = 24.0
     private static let axisHeight = 40.0
+    private static let emptyHeight = 100.0
+    /// Characters of an axis's title that fit the narrowest page.
+    private static let titleLength = 44
 
     func write(into markup: inout Markup, plot: (inout Markup) -> Void) {
+        var frame = self
+        if emptyText != nil { frame.height = min(height, Self.emptyHeight) }
+        frame.writeFigure(into: &markup, plot: plot)
+    }
+
+    private func writeFigure(into markup: inout Markup, plot: (inout Markup) -> Void) {
         markup.element("figure") { markup in
             markup.element("figcaption") { markup in
                 markup.element("h3", text: title)
@@ -80,7 +89,8 @@ struct ChartFrame {
                 markup.element("title", ["id": titleName], text: title)
                 markup.element("desc", ["id": summaryName], text: summary)
                 markup.element(
-                    "text", ["class": "axis left", "x": "0", "y": "10", "dx": "-50"], text: yTitle)
+                    "text", ["class": "axis left", "x": "0", "y": "10", "dx": "-50"],
+                    text: shortened(yTitle, to: Self.titleLength))
                 markup.element("g", ["transform": "translate(0 \(svg(top)))"]) { markup in
                     writeGrid(into: &markup)
                     events?.writeMarks(into: &markup, height: height)
@@ -98,9 +108,12 @@ struct ChartFrame {
         }
     }
 
+    /// Where nothing was measured, numbers would only mislead.
+    private var shownTicks: [Tick] { emptyText == nil ? yTicks : [] }
+
     private func writeGrid(into markup: inout Markup) {
         markup.element("g", ["class": "grid"]) { markup in
-            for tick in yTicks {
+            for tick in shownTicks {
                 let y = svg((1 - tick.fraction) * height)
                 markup.element("line", ["x1": "0", "x2": "100%", "y1": y, "y2": y])
             }
@@ -114,7 +127,7 @@ struct ChartFrame {
     private func writeAxes(into markup: inout Markup) {
         markup.element("line", ["class": "base", "x2": "100%", "y1": svg(height), "y2": svg(height)])
         markup.element("g", ["class": "y"]) { markup in
-            for tick in yTicks {
+            for tick in shownTicks {
                 let y = svg((1 - tick.fraction) * height + 4)
                 markup.element("text", ["x": "0", "dx": "-8", "y": y], text: tick.label)
             }
@@ -128,7 +141,8 @@ struct ChartFrame {
                         "class": tick.isFine ? "fine" : "coarse",
                     ], text: tick.label)
             }
-            markup.element("text", ["class": "axis", "x": "50%", "y": svg(height + 35)], text: xTitle)
+            markup.element("text", ["class": "axis", "x": "50%", "y": svg(height + 35)],
+                text: shortened(xTitle, to: Self.titleLength))
         }
     }
 }

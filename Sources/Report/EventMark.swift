@@ -40,8 +40,7 @@ struct EventLayout {
         var label = ""
     }
 
-    /// More are drawn as lines without a badge.
-    static let maximumBadges = 24
+    /// So that there are at most 42 badges; the marks of all further events are one path.
     static let maximumRows = 3
     static let rowHeight = 22.0
     /// A badge's share of the narrowest plot that is expected, 300 pixels.
@@ -59,7 +58,6 @@ struct EventLayout {
             var placement = Placement(
                 number: index + 1, event: event, start: start,
                 end: max(start, axis.fraction(event.end ?? event.start)))
-            guard index < Self.maximumBadges else { return placement }
             if let row = ends.firstIndex(where: { $0 <= start }) {
                 placement.row = row
             } else if ends.count < Self.maximumRows {
@@ -85,7 +83,17 @@ struct EventLayout {
 
     /// Bands and lines, behind what is measured.
     func writeMarks(into markup: inout Markup, height: Double) {
+        let plain = placements.filter { $0.row == nil }
+        if !plain.isEmpty {
+            let places = Set(plain.map { svg($0.start * ChartFrame.stretchedWidth) }).sorted()
+            markup.stretched(height: height) { markup in
+                markup.element(
+                    "path",
+                    ["class": "event", "d": places.map { "M\($0) 0v\(svg(height))" }.joined()])
+            }
+        }
         for placement in placements {
+            guard let row = placement.row else { continue }
             let style = placement.event.hasFailed ? "event failed" : "event"
             markup.element("g", ["class": style]) { markup in
                 markup.element("title", text: placement.event.tooltip)
@@ -98,7 +106,7 @@ struct EventLayout {
                         ])
                 }
                 let x = percent(placement.start)
-                let top = placement.row.map { svg(-Double(rows - $0 - 1) * Self.rowHeight) } ?? "0"
+                let top = svg(-Double(rows - row - 1) * Self.rowHeight)
                 markup.element("line", ["x1": x, "x2": x, "y1": top, "y2": svg(height)])
             }
         }
@@ -132,7 +140,8 @@ struct EventLayout {
         markup.listedEvents = events
         markup.element("ol", ["class": "events"]) { markup in
             for placement in placements where placement.row != nil {
-                markup.element("li", text: placement.event.label)
+                markup.element(
+                    "li", ["value": "\(placement.number)"], text: placement.event.label)
             }
         }
     }

@@ -82,7 +82,7 @@ enum Stylesheet {
     private static let charts = """
         figure{margin:0 0 32px}
         figcaption p{margin:2px 0 0;color:var(--soft);font-size:13px}
-        .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 12px;padding:0;\
+        .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0;padding:0;\
         list-style:none;font-size:13px}
         .legend li{display:flex;align-items:center;gap:7px}
         .legend i{flex:none;width:12px;height:12px;border-radius:2px;background:var(--t)}
@@ -96,7 +96,7 @@ enum Stylesheet {
         .legend i.gap{background:var(--track);box-shadow:0 0 0 1px var(--rule)}
         .legend i.tick{width:1.5px;height:8px;border-radius:0;background:var(--ink)}
         .legend i.failure{width:2.5px;height:16px;border-radius:0}
-        .plot{padding:0 22px 0 58px}
+        .plot{margin-top:8px;padding:0 22px 0 58px}
         svg{display:block;overflow:visible}
         svg text{fill:var(--soft);font-size:12px}
         svg .grid line{stroke:var(--grid)}
@@ -124,6 +124,7 @@ enum Stylesheet {
         .mark.tick{stroke:var(--soft);stroke-width:1px}
         .event rect{fill:var(--event);opacity:.13}
         .event line{stroke:var(--event);stroke-width:1.25px;stroke-dasharray:3 3}
+        path.event{stroke:var(--event);stroke-dasharray:3 3}
         .event.failed line{stroke:var(--sf)}
         .event.failed rect{fill:var(--sf)}
         .badge circle{fill:var(--event)}
