@@ -9,6 +9,9 @@ struct Tick: Equatable {
 
 /// A linear scale or a logarithmic one for values that have no upper limit of their own.
 struct ValueAxis: Equatable {
+    /// No axis reaches further: beyond, steps could not be told from each other.
+    private static let limit = 1e15
+
     let lower: Double
     let upper: Double
     let isLogarithmic: Bool
@@ -16,9 +19,9 @@ struct ValueAxis: Equatable {
 
     /// From a round number at or below `range` to one at or above it; an empty range becomes one.
     init(linear range: ClosedRange<Double>, label: (_ value: Double, _ step: Double) -> String) {
-        let isEmpty = !(range.upperBound - range.lowerBound).isFinite
-            || range.upperBound <= range.lowerBound
-        let (lowest, highest) = isEmpty ? (0, 1) : (range.lowerBound, range.upperBound)
+        let bounds = range.clamped(to: -Self.limit...Self.limit)
+        let isEmpty = !(bounds.lowerBound < bounds.upperBound)
+        let (lowest, highest) = isEmpty ? (0, 1) : (bounds.lowerBound, bounds.upperBound)
         let step = Self.step(for: (highest - lowest) / 6)
         // A hair of slack: 0.3 / 0.1 is a little more than 3.
         let first = (lowest / step + 1e-9).rounded(.down)
@@ -33,8 +36,8 @@ struct ValueAxis: Equatable {
 
     /// From a 1-2-5 number at or below `range` to one at or above it, at least a factor of ten.
     init(logarithmic range: ClosedRange<Double>, label: (Double) -> String) {
-        let lowest = max(range.lowerBound, 1e-9)
-        let highest = max(range.upperBound, lowest)
+        let lowest = min(max(range.lowerBound, 1e-9), Self.limit)
+        let highest = min(max(range.upperBound, lowest), Self.limit)
         var first = Self.stepIndex(atOrBelow: lowest)
         var last = Self.stepIndex(atOrBelow: highest)
         if Self.stepValue(last) < highest * (1 - 1e-9) { last += 1 }
@@ -120,6 +123,9 @@ struct ValueAxis: Equatable {
 
 /// The horizontal axis of everything that happens in the course of a run.
 struct TimeAxis: Equatable {
+    /// Some thirty years, in seconds.
+    private static let limit = 1e9
+
     let lower: Double
     let upper: Double
     let title: String
@@ -127,9 +133,9 @@ struct TimeAxis: Equatable {
 
     /// - Parameter span: since the start of the run; an empty one becomes a second.
     init(_ span: ClosedRange<Duration>) {
-        lower = span.lowerBound.inSeconds
-        let end = span.upperBound.inSeconds
-        upper = end > lower ? end : lower + 1
+        lower = min(max(span.lowerBound.inSeconds, -Self.limit), Self.limit)
+        let end = min(span.upperBound.inSeconds, Self.limit)
+        upper = end - lower >= 1e-6 ? end : lower + 1
         let length = upper - lower
         let (unit, name) =
             switch length {
@@ -140,17 +146,18 @@ struct TimeAxis: Equatable {
             }
         title = "\(name) since the start"
         let step = ValueAxis.step(for: length / unit / 11)
-        let first = Int((lower / unit / step - 1e-9).rounded(.up))
-        let last = Int((upper / unit / step + 1e-9).rounded(.down))
+        let first = (lower / unit / step - 1e-9).rounded(.up)
+        let last = (upper / unit / step + 1e-9).rounded(.down)
         // Halves where that leaves round numbers: 2 becomes 4 no sooner than 10.
         let digit = Self.leadingDigit(step)
         let isFew = last - first < 5
-        let each = isFew ? 1 : digit == 2 ? 5 : 2
-        ticks = (first...max(first, last)).map { [lower] index in
-            let value = Double(index) * step
+        let each = isFew ? 1.0 : digit == 2 ? 5 : 2
+        ticks = stride(from: first, through: last, by: 1).map { [lower] index in
+            let value = index * step
             return Tick(
                 fraction: (value * unit - lower) / length,
-                label: FigureText.tick(value, step: step), isFine: index % each != 0)
+                label: FigureText.tick(value, step: step),
+                isFine: index.remainder(dividingBy: each) != 0)
         }
     }
 

@@ -125,7 +125,8 @@ struct ChartFrame {
     }
 
     private func writeAxes(into markup: inout Markup) {
-        markup.element("line", ["class": "base", "x2": "100%", "y1": svg(height), "y2": svg(height)])
+        markup.element(
+            "line", ["class": "base", "x2": "100%", "y1": svg(height), "y2": svg(height)])
         markup.element("g", ["class": "y"]) { markup in
             for tick in shownTicks {
                 let y = svg((1 - tick.fraction) * height + 4)
@@ -141,7 +142,8 @@ struct ChartFrame {
                         "class": tick.isFine ? "fine" : "coarse",
                     ], text: tick.label)
             }
-            markup.element("text", ["class": "axis", "x": "50%", "y": svg(height + 35)],
+            markup.element(
+                "text", ["class": "axis", "x": "50%", "y": svg(height + 35)],
                 text: shortened(xTitle, to: Self.titleLength))
         }
     }

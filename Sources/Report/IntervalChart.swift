@@ -108,7 +108,8 @@ public struct IntervalChart: Sendable {
 
     private var summary: String {
         let widths = intervals.compactMap { interval in interval.lower.map { interval.upper - $0 } }
-        return "\(FigureText.count(intervals.count)) results, \(FigureText.count(widths.count)) with a "
+        return
+            "\(FigureText.count(intervals.count)) results, \(FigureText.count(widths.count)) with a "
             + "lower bound; widest interval \(FigureText.duration(widths.max()))"
     }
 }

@@ -115,7 +115,9 @@ struct LaneRaster {
         // The largest remainders get what rounding down leaves over, so that the lane is full.
         let exact = sums.map { $0 / total * Double(levels) }
         var rounded = exact.map { Int($0) }
-        let order = exact.indices.sorted { exact[$0] - Double(rounded[$0]) > exact[$1] - Double(rounded[$1]) }
+        let order = exact.indices.sorted {
+            exact[$0] - Double(rounded[$0]) > exact[$1] - Double(rounded[$1])
+        }
         for index in order.prefix(levels - rounded.reduce(0, +)) { rounded[index] += 1 }
         return rounded
     }

@@ -61,7 +61,9 @@ public struct LatencyChart: Sendable {
         let lowest = max(known.map { $0.median.inSeconds }.min() ?? 0, 1e-9)
         let scale =
             highest > 20 * lowest
-            ? ValueAxis(logarithmic: lowest...highest) { FigureText.duration(seconds: $0, digits: 1) }
+            ? ValueAxis(logarithmic: lowest...highest) {
+                FigureText.duration(seconds: $0, digits: 1)
+            }
             : ValueAxis(linear: 0...highest) { value, step in
                 FigureText.duration(seconds: value, step: step, largest: highest)
             }

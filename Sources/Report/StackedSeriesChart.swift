@@ -67,7 +67,7 @@ public struct StackedSeriesChart: Sendable {
     func write(into markup: inout Markup) {
         let axis = TimeAxis(span)
         let stack = Stack(folded, maximumColumns: Self.maximumColumns, isShare: isShare)
-        let highest = max(stack.highest, references.map(\.value).max() ?? 0)
+        let highest = max(stack.highest, references.map(\.value).filter(\.isFinite).max() ?? 0)
         let scale = ValueAxis(linear: 0...(isShare ? 1 : highest)) { value, step in
             isShare
                 ? FigureText.tick(value * 100, step: step * 100)
@@ -87,10 +87,13 @@ public struct StackedSeriesChart: Sendable {
         frame.write(into: &markup) { markup in
             markup.stretched(height: Self.height) { markup in
                 for (index, part) in folded.enumerated() {
-                    markup.element("path", [
-                        "class": "fill \(part.category.tint.name)",
-                        "d": stack.path(of: index, scale: scale, height: Self.height),
-                    ]) { $0.element("title", text: part.category.name) }
+                    markup.element(
+                        "path",
+                        [
+                            "class": "fill \(part.category.tint.name)",
+                            "d": stack.path(of: index, scale: scale, height: Self.height),
+                        ]
+                    ) { $0.element("title", text: part.category.name) }
                 }
             }
             for reference in references {

@@ -12,18 +12,18 @@ enum Stylesheet {
 
     /// Ground, ink and lines, then the tints. Ordered by how far apart they stay without red or
     /// green: neighbours in a legend are the ones that must be told apart.
-    private static let light = [
+    static let light = [
         ("ground", "#ffffff"), ("raised", "#f5f6f8"), ("ink", "#1b2330"), ("soft", "#5a6474"),
         ("rule", "#dfe3e8"), ("grid", "#eceff2"), ("track", "#f0f2f5"), ("event", "#4a5568"),
         ("good", "#1f7a5c"), ("sf", "#dc3220"), ("sn", "#989ca1"), ("s0", "#3f62ac"),
         ("s1", "#eba63c"), ("s2", "#63bde6"), ("s3", "#238a73"), ("s4", "#50347a"),
         ("s5", "#783a35"),
     ]
-    private static let dark = [
+    static let dark = [
         ("ground", "#14171c"), ("raised", "#1c2027"), ("ink", "#e8ebf0"), ("soft", "#a0a9b6"),
         ("rule", "#333a45"), ("grid", "#242a33"), ("track", "#20252d"), ("event", "#b5bfcd"),
         ("good", "#5cc49d"), ("sf", "#f0452f"), ("sn", "#878a8f"), ("s0", "#4a8fe6"),
-        ("s1", "#f0b84c"), ("s2", "#6fcbf4"), ("s3", "#7fe8c8"), ("s4", "#8f5594"),
+        ("s1", "#f0b84c"), ("s2", "#5fbdec"), ("s3", "#86eab8"), ("s4", "#8f5594"),
         ("s5", "#afad92"),
     ]
 

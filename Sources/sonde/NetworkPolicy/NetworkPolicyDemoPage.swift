@@ -45,7 +45,8 @@ struct NetworkPolicyDemoPage {
                 tone: report.detected == report.outcomes.count ? .good : .bad),
             HeadlineFigure(
                 "wrong bounds", FigureText.count(report.unsound),
-                detail: "results whose bounds miss the truth", tone: report.unsound == 0 ? .good : .bad),
+                detail: "results whose bounds miss the truth",
+                tone: report.unsound == 0 ? .good : .bad),
             HeadlineFigure(
                 "latency, p50", FigureText.duration(latency.percentile(50)),
                 detail: "p99 \(FigureText.duration(latency.percentile(99)))"),
@@ -149,7 +150,8 @@ enum CommandText {
             }
         }
         if isPlain, !word.isEmpty { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false)
+        return "'"
+            + word.split(separator: "'", omittingEmptySubsequences: false)
             .joined(separator: #"'\''"#) + "'"
     }
 }
