@@ -133,7 +133,7 @@ public struct DistributionChart: Sendable {
             guard let first = curve.places.first, let median = curve.percentiles[0] else {
                 return nil
             }
-            return max(first.value.inSeconds, median.inSeconds / 100)
+            return max(first.value.inSeconds, median.inSeconds / 30)
         }.min()
         let lower = max(lowest ?? 1e-3, 1e-9)
         return ValueAxis(logarithmic: lower...max(lower, highest)) {

@@ -166,8 +166,9 @@ enum Stylesheet {
         h2,h3,caption{break-after:avoid}
         details{display:none}
         .scroll{overflow:visible}
-        table{width:100%}
-        th,td{padding:5px 8px}
+        table{width:100%;font-size:11px}
+        th,td{padding:4px 7px}
+        tbody th:first-child{position:static}
         }
         """
 }

@@ -10,8 +10,8 @@ import Testing
 struct BrowserTests {
     @Test("a run's page asks for nothing, fits every window and says what was counted")
     func synthetic() throws {
-        let run = SyntheticRun()
-        let views = try Browser.views(of: run.page)
+        let run = SyntheticRun.example
+        let views = try Browser.views(of: SyntheticRun.examplePage)
         expectSound(views)
         #expect(Set(views.map(\.background)).count == 2, "light and dark look the same")
         let counts = run.counts
@@ -43,8 +43,7 @@ struct BrowserTests {
 
     @Test("a page of hostile text and far too much of everything runs nothing and fits as well")
     func hard() throws {
-        var hard = HardPage()
-        let views = try Browser.views(of: hard.page())
+        let views = try Browser.views(of: HardPage.html)
         expectSound(views)
         for view in views {
             #expect(view.title.hasPrefix("</title><script>"))
@@ -105,13 +104,13 @@ enum Browser {
             && ["chromium", "chromium-browser", "google-chrome"].contains(where: has)
     }
 
-    static func views(of page: Page) throws -> [View] {
+    static func views(of page: [UInt8]) throws -> [View] {
         let folder = FileManager.default.temporaryDirectory
             .appending(path: "sonde-report-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = folder.appending(path: "report.html")
-        try Data(page.html).write(to: file)
+        try Data(page).write(to: file)
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Browser/browse.py")
         let process = Process()

@@ -5,6 +5,12 @@ import Telemetry
 /// Everything that is hard on a page at once: more of it than there is room for, nothing at all,
 /// and text that would like to be markup.
 struct HardPage {
+    /// Made once: all tests look at the same.
+    static let html: [UInt8] = {
+        var hard = HardPage()
+        return hard.page().html
+    }()
+
     static let script = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\u{0}'\"&"
     static let lanes = 220
     static let events = 60

@@ -82,8 +82,7 @@ import Testing
     @Test(
         "a crowd of clients shares a bounded number of lanes and elements; the table has them all")
     func crowd() {
-        var hard = HardPage()
-        let page = text(hard.page().html)
+        let page = text(HardPage.html)
         let lanes = page.values(of: "data-lane")
         #expect(lanes.count <= LaneChart.maximumLanes)
         #expect(lanes.count == 44)  // five clients each
@@ -110,11 +109,11 @@ import Testing
 
     @Test("what the lanes of a run say adds up to its counts")
     func synthetic() {
-        let run = SyntheticRun()
+        let run = SyntheticRun.example
         let lanes = run.lanes.lanes
         let sums = (0..<3).map { kind in lanes.reduce(0) { $0 + $1.marks[kind].count } }
         #expect(sums == [run.counts.failure, run.counts.frontChanged, run.counts.backChanged])
-        let page = text(run.page.html)
+        let page = text(SyntheticRun.examplePage)
         for lane in lanes {
             let cells = lane.marks.map {
                 "<td class=\"number\" data-value=\"\($0.count)\">\(FigureText.count($0.count))</td>"

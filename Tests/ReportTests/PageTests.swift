@@ -6,7 +6,7 @@ import Testing
 @Suite struct PageTests {
     @Test("a page is well-formed, names its policy and asks for nothing")
     func wellFormed() {
-        let page = text(SyntheticRun().page.html)
+        let page = text(SyntheticRun.examplePage)
         expectWellFormed(page)
         #expect(page.hasPrefix("<!DOCTYPE html>\n<html lang=\"en\">"))
         #expect(page.contains("default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;"))
@@ -18,8 +18,7 @@ import Testing
 
     @Test("text from outside stays text, wherever it stands")
     func escaping() {
-        var hard = HardPage()
-        let page = text(hard.page().html)
+        let page = text(HardPage.html)
         expectWellFormed(page)
         #expect(!page.contains("<script"))
         #expect(!page.contains("<img"))
@@ -42,11 +41,11 @@ import Testing
 
     @Test("every figure of the input is in the page, as it is read and as it is")
     func figures() {
-        let run = SyntheticRun()
+        let run = SyntheticRun.example
         let counts = run.counts
         #expect(counts.failure == SyntheticRun.failures)
         #expect(counts.success + counts.failure == run.requests.count)
-        let page = text(run.page.html)
+        let page = text(SyntheticRun.examplePage)
         for count in [counts.success, counts.failure, counts.frontChanged, counts.backChanged] {
             #expect(page.contains("<dd><b>\(FigureText.count(count))</b>"))
         }
@@ -81,7 +80,7 @@ import Testing
 
     @Test("names that elements refer to exist once")
     func identifiers() {
-        let page = text(SyntheticRun().page.html)
+        let page = text(SyntheticRun.examplePage)
         let names = page.values(of: "id")
         #expect(Set(names).count == names.count)
         for reference in page.values(of: "aria-labelledby") {
@@ -95,6 +94,6 @@ import Testing
 
     @Test("the names of events are listed once for charts that follow with the same")
     func eventLists() {
-        #expect(text(SyntheticRun().page.html).count(of: "<ol class=\"events\">") == 1)
+        #expect(text(SyntheticRun.examplePage).count(of: "<ol class=\"events\">") == 1)
     }
 }

@@ -24,6 +24,10 @@ struct SyntheticRun {
     static let instances = ["backend-a", "backend-b", "backend-c"]
     static let duration = Duration.seconds(8)
     static let failures = 26
+    /// Made once: all tests look at the same.
+    static let example = SyntheticRun()
+    static let examplePage = example.page.html
+
     let clients = 10
     let events = [
         Event(
@@ -84,10 +88,10 @@ struct SyntheticRun {
         }
     }
 
-    /// About a millisecond, at times more; the reload holds a few answers up.
+    /// About two milliseconds, at times more; the reload holds a few answers up.
     private func latency(at now: Duration, _ random: inout SeededRandom) -> Duration {
         let spread = Double.random(in: 0..<1, using: &random)
-        var microseconds = 700 + 300 * spread * spread + 25 / (1.002 - spread)
+        var microseconds = 1500 + 600 * spread * spread + 50 / (1.002 - spread)
         if now > .milliseconds(4000), now < .milliseconds(4135) { microseconds *= 5 }
         if now > .milliseconds(4030), now < .milliseconds(4060) { microseconds += 38_000 }
         return .microseconds(Int(microseconds))
