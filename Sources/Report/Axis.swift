@@ -18,7 +18,10 @@ struct ValueAxis: Equatable {
     let ticks: [Tick]
 
     /// From a round number at or below `range` to one at or above it; an empty range becomes one.
-    init(linear range: ClosedRange<Double>, label: (_ value: Double, _ step: Double) -> String) {
+    init(
+        linear range: ClosedRange<Double>,
+        label: (_ value: Double, _ step: Double, _ largest: Double) -> String
+    ) {
         let bounds = range.clamped(to: -Self.limit...Self.limit)
         let isEmpty = !(bounds.lowerBound < bounds.upperBound)
         let (lowest, highest) = isEmpty ? (0, 1) : (bounds.lowerBound, bounds.upperBound)
@@ -29,8 +32,9 @@ struct ValueAxis: Equatable {
         lower = step * first
         upper = step * last
         isLogarithmic = false
+        let largest = max(upper, -lower)
         ticks = stride(from: first, through: last, by: 1).map {
-            Tick(fraction: ($0 - first) / (last - first), label: label($0 * step, step))
+            Tick(fraction: ($0 - first) / (last - first), label: label($0 * step, step, largest))
         }
     }
 

@@ -1,8 +1,8 @@
 /// What all charts have in common: heading, legend, axes, events, the table underneath.
 ///
 /// Horizontal places are shares of the width, so that one drawing serves a telephone and a wide
-/// screen with text of the same size on both; vertical ones are pixels. Shapes that SVG cannot place
-/// by percent are drawn in a layer that is stretched, 1000 units wide.
+/// screen with text of the same size on both; vertical ones are pixels. Shapes that SVG cannot
+/// place by percent are drawn in a layer that is stretched, 1000 units wide.
 struct ChartFrame {
     static let stretchedWidth = 1000.0
 

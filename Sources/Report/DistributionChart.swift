@@ -168,7 +168,7 @@ struct TailAxis: Equatable {
     let ticks: [Tick]
     private let decades: Double
 
-    /// - Parameter count: of the largest population; one in so many is the rarest thing that can be.
+    /// - Parameter count: of the largest population; the rarest thing is one in so many.
     init(count: Int) {
         var decades = 2
         var reach = 100

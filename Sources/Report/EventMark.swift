@@ -147,7 +147,7 @@ struct EventLayout {
     }
 }
 
-/// A text cut to so many characters, the last an ellipsis; empty where hardly anything would remain.
+/// A text cut to so many characters, the last an ellipsis; empty where hardly any would remain.
 func shortened(_ text: String, to length: Int) -> String {
     if text.count <= length { return text }
     return length < 4 ? "" : text.prefix(length - 1) + "…"

@@ -85,8 +85,11 @@ public enum FigureText {
         return "\(sign)\(whole).\(zeros)\(fraction)"
     }
 
-    /// For axes: as few digits as the step needs, `0.5`, `20`, `1,000`.
+    /// For axes: as few digits as the step needs, `0.5`, `20`, `1,000`, `120k`, `3,000M`.
     static func tick(_ value: Double, step: Double) -> String {
+        if value == 0, step >= 1e4 { return "0" }
+        if step >= 1e7 { return decimal(value / 1e6, places: 0) + "M" }
+        if step >= 1e4 { return decimal(value / 1e3, places: 0) + "k" }
         var places = 0
         var size = step.magnitude
         while size > 0, size < 0.9995, places < 9 {

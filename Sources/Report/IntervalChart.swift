@@ -60,10 +60,7 @@ public struct IntervalChart: Sendable {
         let axis = TimeAxis(span)
         let values = intervals.flatMap { [$0.lower, $0.upper] }.compactMap { $0?.inSeconds }
         let range = min(0, values.min() ?? 0)...max(0, values.max() ?? 1)
-        let largest = max(range.upperBound, -range.lowerBound)
-        let scale = ValueAxis(linear: range) { value, step in
-            FigureText.duration(seconds: value, step: step, largest: largest)
-        }
+        let scale = ValueAxis(linear: range, label: FigureText.duration(seconds:step:largest:))
         var frame = ChartFrame(
             title: title, caption: caption, summary: summary, height: Self.height,
             xTitle: axis.title, yTitle: quantity)
@@ -109,7 +106,7 @@ public struct IntervalChart: Sendable {
     private var summary: String {
         let widths = intervals.compactMap { interval in interval.lower.map { interval.upper - $0 } }
         return
-            "\(FigureText.count(intervals.count)) results, \(FigureText.count(widths.count)) with a "
-            + "lower bound; widest interval \(FigureText.duration(widths.max()))"
+            "\(FigureText.count(intervals.count)) results, \(FigureText.count(widths.count)) with "
+            + "a lower bound; widest interval \(FigureText.duration(widths.max()))"
     }
 }

@@ -3,7 +3,7 @@
 ///
 /// The number of SVG elements is bounded whatever the size of the run: at most
 /// ``maximumLanes`` lanes (beyond, neighbours share one), each with one path a category and a mark
-/// kind. A lane has up to 1000 columns, about a pixel each; what is shorter than a column is merged:
+/// kind. A lane has up to 1000 columns, about a pixel each; what is shorter than one is merged:
 /// where several instances answer in turns, the lane is divided among them by their share of time.
 public struct LaneChart: Sendable {
     /// A stretch of time during which one instance answered.

@@ -4,8 +4,8 @@ struct LaneRaster {
     static let levels = 6
     /// A column with so much of one category is all of that category.
     private static let purity = 0.9
-    /// Columns in which categories take turns are averaged in so many at a time, so that the picture
-    /// shows the shares and not the dice.
+    /// Columns in which categories take turns are averaged in so many at a time, so that the
+    /// picture shows the shares and not the dice.
     private static let mixture = 8
 
     /// For each column the time of each category in it, as a share of the column.
@@ -28,7 +28,7 @@ struct LaneRaster {
         self.shares = shares
     }
 
-    /// What is drawn of one category: columns from `first` up to `end`, levels from `low` to `high`.
+    /// What is drawn of a category: columns from `first` up to `end`, levels from `low` to `high`.
     struct Block: Equatable {
         var category: Int
         var first: Int

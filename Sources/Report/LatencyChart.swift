@@ -64,9 +64,8 @@ public struct LatencyChart: Sendable {
             ? ValueAxis(logarithmic: lowest...highest) {
                 FigureText.duration(seconds: $0, digits: 1)
             }
-            : ValueAxis(linear: 0...highest) { value, step in
-                FigureText.duration(seconds: value, step: step, largest: highest)
-            }
+            : ValueAxis(
+                linear: 0...highest, label: FigureText.duration(seconds:step:largest:))
         var frame = ChartFrame(
             title: title, caption: caption, summary: summary, height: Self.height,
             xTitle: axis.title,

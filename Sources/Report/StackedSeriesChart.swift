@@ -68,7 +68,7 @@ public struct StackedSeriesChart: Sendable {
         let axis = TimeAxis(span)
         let stack = Stack(folded, maximumColumns: Self.maximumColumns, isShare: isShare)
         let highest = max(stack.highest, references.map(\.value).filter(\.isFinite).max() ?? 0)
-        let scale = ValueAxis(linear: 0...(isShare ? 1 : highest)) { value, step in
+        let scale = ValueAxis(linear: 0...(isShare ? 1 : highest)) { value, step, _ in
             isShare
                 ? FigureText.tick(value * 100, step: step * 100)
                 : FigureText.tick(value, step: step)

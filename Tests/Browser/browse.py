@@ -33,7 +33,8 @@ QUESTIONS = r"""
     const texts = [...chart.querySelectorAll("text")].filter(isShown);
     for (const [index, text] of texts.entries()) {
       const a = box(text);
-      if (a.left < 0 || a.right > document.documentElement.clientWidth) strays.push(text.textContent);
+      if (a.left < 0 || a.right > document.documentElement.clientWidth)
+        strays.push(text.textContent);
       for (const other of texts.slice(index + 1)) {
         const b = box(other);
         if (a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom)

@@ -11,10 +11,14 @@ import Testing
             (0...10_400, ["0", "2,000", "4,000", "6,000", "8,000", "10,000", "12,000"]),
             (0...1, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
             (-0.9...0.3, ["−1.0", "−0.8", "−0.6", "−0.4", "−0.2", "0.0", "0.2", "0.4"]),
+            (0...110_000, ["0", "20k", "40k", "60k", "80k", "100k", "120k"]),
+            (0...3e9, ["0", "500M", "1,000M", "1,500M", "2,000M", "2,500M", "3,000M"]),
             (0...0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         ])
     func linear(range: ClosedRange<Double>, labels: [String]) {
-        let axis = ValueAxis(linear: range) { FigureText.tick($0, step: $1) }
+        let axis = ValueAxis(linear: range) { value, step, _ in
+            FigureText.tick(value, step: step)
+        }
         #expect(axis.ticks.map(\.label) == labels)
         #expect(axis.ticks.first?.fraction == 0)
         #expect(axis.ticks.last?.fraction == 1)
@@ -44,7 +48,7 @@ import Testing
     }
 
     @Test(
-        "an axis over time has about ten ticks in the unit that fits, half of them where it is narrow",
+        "an axis over time has about ten ticks in the unit that fits, half of them if it is narrow",
         arguments: [
             (
                 8.0, "seconds", ["0", "1", "2", "3", "4", "5", "6", "7", "8"],

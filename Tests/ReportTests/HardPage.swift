@@ -22,7 +22,12 @@ struct HardPage {
         var page = Page(title: title, subtitle: Self.script)
         page.figures = (0..<7).map { HeadlineFigure("\(Self.script) \($0)", Self.script) }
         page.sections = [
-            Section(Self.script, [.lanes(crowd()), .stacked(shares()), .latency(gaps())]),
+            Section(
+                Self.script,
+                [
+                    .lanes(crowd()), .stacked(shares()), .latency(gaps()), .intervals(wide),
+                    .stacked(fast),
+                ]),
             Section("Nothing", nothing),
         ]
         page.footer = Footer(
@@ -76,6 +81,24 @@ struct HardPage {
         chart.isShare = true
         chart.references = [.init("fair share \(Self.script)", value: 1 / Double(Self.pods))]
         return chart
+    }
+
+    /// The longest labels that a vertical axis may have.
+    private var wide: IntervalChart {
+        IntervalChart(
+            title: "Wide", quantity: Self.script, upperName: Self.script,
+            intervalName: Self.script, zeroName: Self.script, span: .zero ... .seconds(1),
+            intervals: (1...12).map {
+                .init(
+                    moment: .milliseconds($0 * 80), lower: .milliseconds($0 * -80),
+                    upper: .milliseconds($0 * 40))
+            })
+    }
+
+    private var fast: StackedSeriesChart {
+        StackedSeriesChart(
+            title: "Fast", span: .zero ... .seconds(3), unit: "requests/s",
+            series: [.init(Category("a", .series(0)), values: [54_321, 1_234_567, 987_654])])
     }
 
     private func gaps() -> LatencyChart {

@@ -1,8 +1,8 @@
 import Pacing
 
 /// Ten clients for eight seconds through a proxy that is reconfigured three times: a backend comes,
-/// the proxy reloads and breaks connections, a backend goes. Made up, but in the proportions of real
-/// runs, and the same for the same seed.
+/// the proxy reloads and breaks connections, a backend goes. Made up, but in the proportions of
+/// real runs, and the same for the same seed.
 struct SyntheticRun {
     struct Request {
         /// When it was sent, since the start.
