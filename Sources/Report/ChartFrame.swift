@@ -32,7 +32,7 @@ struct ChartFrame {
         var symbol: Symbol
     }
 
-    private static let titleHeight = 24.0
+    private static let titleHeight = 28.0
     private static let axisHeight = 40.0
     private static let emptyHeight = 100.0
     /// Characters of an axis's title that fit the narrowest page.
@@ -75,7 +75,7 @@ struct ChartFrame {
     }
 
     private func writePlot(into markup: inout Markup, _ plot: (inout Markup) -> Void) {
-        let top = Self.titleHeight + (events.map { $0.height - 4 } ?? 0)
+        let top = Self.titleHeight + (events.map { $0.height - 8 } ?? 0)
         let titleName = markup.identifier("t")
         let summaryName = markup.identifier("d")
         markup.element("div", ["class": "plot"]) { markup in
