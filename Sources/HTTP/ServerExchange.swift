@@ -41,8 +41,9 @@ final class ServerExchange {
 
     /// Whether the request under way has left anything below that must be forgotten at its end.
     var hasExtras = false
-    /// The head of a request whose content is being collected.
-    let head: UnsafeMutablePointer<RequestHead>
+    /// The head of a request whose content is being collected; made when the first one is, because
+    /// thousands of requests that wait for their answers have no content.
+    private var head: UnsafeMutablePointer<RequestHead>?
     var headBytes: [UInt8] = []
     var lines: [FieldLine] = []
     var body: [UInt8] = []
@@ -65,13 +66,12 @@ final class ServerExchange {
         machine.initialize(to: ServerConnectionMachine())
         kept = .allocate(capacity: 1)
         kept.initialize(to: [])
-        head = .allocate(capacity: 1)
     }
 
     deinit {
         machine.deinitialize(count: 1).deallocate()
         kept.deinitialize(count: 1).deallocate()
-        head.deallocate()
+        head?.deallocate()
     }
 
     /// Ready for another connection. Small buffers are kept.
@@ -104,7 +104,9 @@ final class ServerExchange {
     func save(_ view: RequestView, _ bytes: UnsafeRawBufferPointer) {
         hasExtras = true
         let head = view.head
-        self.head.initialize(to: head)
+        let place = self.head ?? .allocate(capacity: 1)
+        place.initialize(to: head)
+        self.head = place
         headBytes.removeAll(keepingCapacity: true)
         headBytes.append(
             contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<Int(head.byteCount)]))
@@ -117,7 +119,7 @@ final class ServerExchange {
         // Local copies: the handler may end the request while it looks at it.
         let (headBytes, lines) = (self.headBytes, self.lines)
         let content = self.body
-        let head = self.head
+        guard let head = self.head else { return }
         headBytes.withUnsafeBytes { bytes in
             lines.withUnsafeBufferPointer { lines in
                 content.withUnsafeBytes { content in
