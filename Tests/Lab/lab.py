@@ -17,6 +17,7 @@ import unittest
 
 import clients
 import gateways
+import longlived
 import network
 import proxies
 from clients import Run
@@ -67,6 +68,10 @@ SCENARIOS = {
     "egw-starved": (True, True, "a client that runs out of descriptors", gateways.starved),
     "egw-stress": (False, True, "15,000 connections over loopback", gateways.stress),
     "egw-scrape": (False, True, "Prometheus reads /metrics", gateways.scraped),
+    "longlived": (True, True, "two of three pods restart, three ways to end connections",
+                  longlived.Restart(300, 2, 5, 8, 11, "1s")),
+    "longlived-age": (False, True, "the same for longer, connections of at most 5 s",
+                      longlived.Restart(1000, 10, 20, 30, 40, "5s")),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
 }
 

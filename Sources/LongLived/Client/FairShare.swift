@@ -22,7 +22,8 @@ struct FairShare: Sendable {
     private static let minimumPerPod = 10
 
     private(set) var spells: [Spell] = []
-    private var sums: [Int] = []
+    /// Answers in the last ``span`` windows, by pod.
+    private(set) var sums: [Int] = []
     /// By pod: its spell that has no end yet.
     private var current: [Int?] = []
     /// By pod: the end of the last window in which it had half of its share.

@@ -67,6 +67,7 @@ extension HoldReport {
             writer.member("name", string: pod.name)
             writer.member("count", integer: pod.count)
             writer.member("share", double: Double(pod.count) / Double(max(distribution.total, 1)))
+            writer.member("recent", integer: pod.recent)
             writer.member("connections", integer: pod.connections)
             writer.endObject()
         }

@@ -7,6 +7,8 @@ public struct HoldReport: Sendable {
     struct Pod: Sendable {
         var name: String
         var count: Int
+        /// Answers in the last seconds.
+        var recent: Int
         /// Open connections on which it answered last.
         var connections: Int
     }
@@ -35,8 +37,11 @@ public struct HoldReport: Sendable {
         seed = client.configuration.seed
         var held = [Int](repeating: 0, count: client.podNames.count)
         for pod in client.lastPods where pod >= 0 { held[Int(pod)] += 1 }
+        let recent = client.distribution.fairShare.sums
         pods = distribution.counts.enumerated().map { pod, count in
-            Pod(name: client.podNames[pod], count: count, connections: held[pod])
+            Pod(
+                name: client.podNames[pod], count: count,
+                recent: pod < recent.count ? recent[pod] : 0, connections: held[pod])
         }
         failures = FailureKind.allCases.compactMap { kind in
             let count = client.failures[kind.index]
@@ -62,7 +67,11 @@ public struct HoldReport: Sendable {
         var text = table(rows: rows)
         if let jainIndex, let imbalance {
             text += "\nimbalance \(decimal(imbalance, 3)) (max/mean), Jain's index "
-            text += "\(decimal(jainIndex, 4)) over \(pods.count) pod\(pods.count == 1 ? "" : "s")\n"
+            text += "\(decimal(jainIndex, 4)) over \(pods.count) pod\(pods.count == 1 ? "" : "s")"
+            if let recent = Distribution.jainIndex(pods.map(\.recent)), pods.count > 1 {
+                text += "; \(decimal(recent, 4)) in the last \(FairShare.span) s"
+            }
+            text += "\n"
         }
         text += "\(hold.open) of \(connections) connections open, \(hold.inFlight) requests in "
         text += "flight (peak \(hold.peakInFlight))"
@@ -91,13 +100,13 @@ public struct HoldReport: Sendable {
 
     private func table(rows: Int) -> String {
         var text = "  counts  server-name" + String(repeating: " ", count: width - 11)
-        text += "    share  connections\n"
-        let total = distribution.total
+        text += "    share   last \(FairShare.span) s  connections\n"
         let sorted = pods.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
         for pod in sorted.prefix(rows) {
             text += padded("\(pod.count)", 8) + "  " + pod.name
             text += String(repeating: " ", count: max(width - pod.name.count, 0))
-            text += padded(decimal(100 * Double(pod.count) / Double(max(total, 1)), 1), 7) + " %"
+            text += share(pod.count, of: distribution.total, width: 7)
+            text += share(pod.recent, of: recentTotal, width: 9)
             text += padded("\(pod.connections)", 13) + "\n"
         }
         let rest = sorted.dropFirst(rows)
@@ -108,14 +117,27 @@ public struct HoldReport: Sendable {
         return text
     }
 
+    /// Answers in the last seconds.
+    private var recentTotal: Int { pods.reduce(0) { $0 + $1.recent } }
+
+    private func share(_ count: Int, of total: Int, width: Int) -> String {
+        if total == 0 { return padded("–", width) + "  " }
+        return padded(decimal(100 * Double(count) / Double(total), 1), width) + " %"
+    }
+
     private var width: Int { max(11, pods.map(\.name.count).max() ?? 0) }
 
     private func line(_ name: String, _ histogram: LatencyHistogram) -> String {
         var text = name
         for (name, percent) in HoldReport.percentiles {
-            text += "  \(name) \(histogram.percentile(percent).map { seconds($0) } ?? "–")"
+            text += "  \(name) \(histogram.percentile(percent).map(time) ?? "–")"
         }
         return text + "\n"
+    }
+
+    /// With four digits that matter, more or less.
+    private func time(_ duration: Duration) -> String {
+        duration < .seconds(1) ? decimal(duration.inMilliseconds, 3) + " ms" : seconds(duration)
     }
 
     private func seconds(_ duration: Duration, _ places: Int = 3) -> String {
