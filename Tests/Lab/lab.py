@@ -18,6 +18,7 @@ import unittest
 import clients
 import gateways
 import longlived
+import longlived_peers
 import network
 import proxies
 from clients import Run
@@ -70,6 +71,17 @@ SCENARIOS = {
     "egw-scrape": (False, True, "Prometheus reads /metrics", gateways.scraped),
     "longlived": (True, True, "two of three pods restart, three ways to end connections",
                   longlived.Restart(300, 2, 5, 8, 11, "1s")),
+    # The bar on a machine that others use, too, is one that only a fall off the cliff misses.
+    "longlived-hold": (True, False, "19,000 requests in flight between two processes",
+                       longlived.Hold(19_000, 1, 5000)),
+    "longlived-open": (False, False, "the same, five times, opened within a second",
+                       longlived.Hold(19_000, 5, 1000)),
+    "longlived-peers": (True, False, "Flask, Python, nginx, a shell pipeline",
+                        longlived_peers.peers),
+    "longlived-failures": (True, True, "a killed pod, resets, a name that is gone",
+                           longlived_peers.failures),
+    "longlived-crowd": (False, False, "102,000 requests in flight between twelve processes",
+                        longlived.crowd),
     "longlived-age": (False, True, "the same for longer, connections of at most 5 s",
                       longlived.Restart(1000, 10, 20, 30, 40, "5s")),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),

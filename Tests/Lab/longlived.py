@@ -3,16 +3,18 @@ how its requests spread before, while and after two of three servers restart.
 """
 
 import json
+import math
 import os
 import subprocess
 import tempfile
 import time
+import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import judge
 from network import Network, Nftables, die_with_parent
-from program import Failure, Program
+from program import Failure, Program, free_port, here
 
 SERVICE, SERVICE_PORT, POD_PORT = "10.96.0.10", 80, 5000
 PODS = {"pod-a": "10.230.0.11", "pod-b": "10.230.0.12", "pod-c": "10.230.0.13"}
@@ -61,7 +63,7 @@ class Client:
         self.json = os.path.join(self.folder.name, "client.json")
         self.command = [*before, *options.sonde, "longlived", "client", url,
                         "--json", self.json, *(str(flag) for flag in flags)]
-        self.place = namespace or open(os.devnull)
+        self.place = namespace or here()
 
     def __enter__(self):
         with self.place:
@@ -75,9 +77,6 @@ class Client:
             self.process.kill()
         self.process.communicate()
         self.folder.cleanup()
-
-    def resident_bytes(self):
-        return resident_bytes(self.process.pid)
 
     def finish(self, timeout=60):
         try:
@@ -213,3 +212,110 @@ class Restart:
 
 def wait_until(moment):
     time.sleep(max(0, moment - time.monotonic()))
+
+
+@dataclass(frozen=True)
+class Hold:
+    """As many connections as one process here may have, each with a request in flight: how quickly,
+    in how much memory, at what cost while all of them wait. On a machine that others use, the best
+    attempt says what the program can do."""
+
+    count: int
+    attempts: int
+    opened_ms: float
+
+    def __call__(self, options):
+        runs = [self.run(options) for _ in range(self.attempts)]
+        found = [run["found"] for run in runs]
+        ours, theirs = (max(run["bytes"][side] for run in runs) for side in (0, 1))
+        busy = [min(run["busy"][side] for run in runs) for side in (0, 1)]
+        opened = [one["allopenms"] or math.inf for one in found]
+        return {
+            "figures": {
+                "open after": ", ".join(f"{n:.0f} ms" for n in sorted(opened)),
+                "resident a connection": f"server {ours:.0f} B, client {theirs:.0f} B",
+                "processor while waiting": "server {:.1f} %, client {:.1f} %".format(*busy),
+            },
+            "bars": [
+                judge.Bar("opened, best", min(opened), self.opened_ms, "ms"),
+                judge.Bar("missed in flight",
+                          sum(self.count - one["peakinflight"] for one in found), 0),
+                judge.Bar("missed answers", sum(self.count - one["answered"] for one in found), 0),
+                judge.Bar("doubled answers", sum(run["answered"] - self.count for run in runs), 0),
+                judge.Bar("failures", sum(sum(one["failures"].values()) for one in found), 0),
+                judge.Bar("server's memory", ours, 1024, "B"),
+                judge.Bar("client's memory", theirs, 1024, "B"),
+                judge.Bar("server while waiting", busy[0], 2, "%"),
+                judge.Bar("client while waiting", busy[1], 2, "%"),
+            ],
+        }
+
+    def run(self, options):
+        port, api = free_port(), free_port()
+        delay = ("--delay", "7s..8s", "--metrics-listen", f"127.0.0.1:{api}")
+        url = f"http://127.0.0.1:{port}/"
+        with server(options, "pod-a", "127.0.0.1", port, delay) as pod, \
+                Client(options, url, ("--duration", "20s", "--quiet")) as idle:
+            while self.status(api)["waiting"] < 1:
+                time.sleep(0.05)
+            before = [resident_bytes(one.process.pid) for one in (pod, idle)]
+            flags = ("--connections", self.count, "--requests", self.count, "--think", 0)
+            with Client(options, url, (*flags, "--quiet")) as client:
+                limit = time.monotonic() + 5
+                while self.status(api)["waiting"] < self.count and time.monotonic() < limit:
+                    time.sleep(0.1)
+                after = [resident_bytes(one.process.pid) for one in (pod, client)]
+                pids = (pod.process.pid, client.process.pid)
+                used = processor_seconds(pids)
+                time.sleep(2)
+                busy = [100 * (now - then) / 2 for now, then in zip(processor_seconds(pids), used)]
+                found = client.finish().figures
+            # The idle client's own request, if it was answered by now, is not of these.
+            answered = self.status(api)["answered"] - 1
+        bytes_each = [(now - then) / self.count for now, then in zip(after, before)]
+        return {"found": found, "bytes": bytes_each, "busy": busy, "answered": answered}
+
+    @staticmethod
+    def status(port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
+            return json.load(answer)
+
+
+def crowd(options, processes=6, each=17_000):
+    """100,000 requests in flight, over several processes on each side."""
+    with ExitStack() as stack:
+        ports = [free_port() for _ in range(processes)]
+        for index, port in enumerate(ports):
+            stack.enter_context(server(
+                options, f"pod-{index}", "127.0.0.1", port, ("--delay", "15s..20s")))
+        clients = []
+        for index, port in enumerate(ports):
+            sources = [word for n in (1, 2)
+                       for word in ("--source-addr", f"127.0.{index + 1}.{n}")]
+            flags = ("--connections", each, "--requests", each, "--think", 0, "--quiet")
+            clients.append(stack.enter_context(
+                Client(options, f"http://127.0.0.1:{port}/", (*flags, *sources))))
+        found = [client.finish().figures for client in clients]
+    wanted = processes * each
+    slowest = max(one["allopenms"] or math.inf for one in found)
+    return {
+        "figures": {
+            "in flight at once": f"{sum(one['peakinflight'] for one in found):,}",
+            "all open after": f"{slowest:.0f} ms",
+        },
+        "bars": [
+            judge.Bar("missed in flight", wanted - sum(one["peakinflight"] for one in found), 0),
+            judge.Bar("missed answers", wanted - sum(one["answered"] for one in found), 0),
+            # The first answers come after 15 s: until then all are in flight together.
+            judge.Bar("opened", slowest, 15_000, "ms"),
+        ],
+    }
+
+
+def processor_seconds(pids):
+    found = []
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        found.append(sum(int(n) for n in fields[11:13]) / os.sysconf("SC_CLK_TCK"))
+    return found

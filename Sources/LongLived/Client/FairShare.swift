@@ -4,16 +4,17 @@ import Pacing
 ///
 /// Judged over the last ``span`` windows, because single windows have few answers: a pod has fallen
 /// below with less than half of total ÷ pods, and has it again with four fifths. Nothing is judged
-/// while a fair share would be fewer than ten answers. A pod that first answers later than the
-/// others is below from its first answer, as is one that is replaced under a new name.
+/// while a fair share would be fewer than ten answers. So a gap of a second or two is not seen. A
+/// pod that first answers later than the others is below from its first answer, as is one that is
+/// replaced under a new name.
 struct FairShare: Sendable {
-    /// A time for which a pod was below its fair share.
+    /// A time for which a pod was below its fair share, in whole windows from the start.
     struct Spell: Equatable, Sendable {
         var pod: Int
-        /// The last moment at which it still had it, from the start.
+        /// The beginning of the first window in which it had less than half.
         var from: Duration
-        /// The earliest moment at which the last windows together say that it has it again; nil
-        /// while it has not.
+        /// The beginning of the first window of those that together say that it has its share
+        /// again; nil while none do.
         var until: Duration?
     }
 
@@ -26,50 +27,62 @@ struct FairShare: Sendable {
     private(set) var sums: [Int] = []
     /// By pod: its spell that has no end yet.
     private var current: [Int?] = []
-    /// By pod: the end of the last window in which it had half of its share.
-    private var lastFair: [Duration] = []
-    private var ended = 0
+    /// By pod: the window of its first answer; 0 for those of the first windows.
+    private var firstWindow: [Int] = []
 
     /// - Parameter windows: all that have ended, the last of them just now.
     mutating func windowEnded(_ windows: [Distribution.Window]) {
         guard let last = windows.last else { return }
-        ended = windows.count
-        let now = Distribution.offset(ofWindow: ended)
         while sums.count < last.counts.count {
             sums.append(0)
             current.append(nil)
-            lastFair.append(ended <= FairShare.span ? .zero : now - Distribution.windowLength)
+            firstWindow.append(windows.count <= FairShare.span ? 0 : windows.count - 1)
         }
         for (pod, count) in last.counts.enumerated() { sums[pod] += Int(count) }
-        if ended > FairShare.span {
-            for (pod, count) in windows[ended - FairShare.span - 1].counts.enumerated() {
+        if windows.count > FairShare.span {
+            for (pod, count) in windows[windows.count - FairShare.span - 1].counts.enumerated() {
                 sums[pod] -= Int(count)
             }
         }
-        let pods = sums.count
-        let lastTotal = last.total
-        for pod in sums.indices where lastTotal > 0 && Int(last.counts[pod]) * pods * 2 >= lastTotal
-        {
-            lastFair[pod] = now
-        }
-        judge(now: now, pods: pods)
+        judge(windows)
     }
 
-    private mutating func judge(now: Duration, pods: Int) {
-        let total = sums.reduce(0, +)
-        guard ended >= FairShare.span, pods > 1, total >= FairShare.minimumPerPod * pods else {
-            return
-        }
+    private mutating func judge(_ windows: [Distribution.Window]) {
+        let (pods, total) = (sums.count, sums.reduce(0, +))
+        guard windows.count >= FairShare.span, pods > 1, total >= FairShare.minimumPerPod * pods
+        else { return }
         for pod in sums.indices {
             if let spell = current[pod] {
                 guard sums[pod] * pods * 5 >= total * 4 else { continue }
-                spells[spell].until = now
+                spells[spell].until = beginOfShare(of: pod, windows)
                 current[pod] = nil
             } else if sums[pod] * pods * 2 < total {
-                // In a window of its own it may have had enough; what counts is the span.
                 current[pod] = spells.count
-                spells.append(Spell(pod: pod, from: min(lastFair[pod], now)))
+                spells.append(Spell(pod: pod, from: beginOfWant(of: pod, windows)))
             }
         }
+    }
+
+    /// The beginning of the first window of the span in which `pod` had less than half of its
+    /// share, or of those before it that had, too.
+    private func beginOfWant(of pod: Int, _ windows: [Distribution.Window]) -> Duration {
+        let span = max(firstWindow[pod], windows.count - FairShare.span)..<windows.count
+        var first = span.first { !hasHalf(pod, windows[$0]) } ?? span.lowerBound
+        while first > firstWindow[pod], !hasHalf(pod, windows[first - 1]) { first -= 1 }
+        return Distribution.offset(ofWindow: first)
+    }
+
+    /// The beginning of the last windows of the span in each of which `pod` had half of its share.
+    private func beginOfShare(of pod: Int, _ windows: [Distribution.Window]) -> Duration {
+        var first = windows.count
+        while first > windows.count - FairShare.span, hasHalf(pod, windows[first - 1]) {
+            first -= 1
+        }
+        return Distribution.offset(ofWindow: first)
+    }
+
+    private func hasHalf(_ pod: Int, _ window: Distribution.Window) -> Bool {
+        let count = pod < window.counts.count ? Int(window.counts[pod]) : 0
+        return count * sums.count * 2 >= window.total
     }
 }

@@ -90,7 +90,7 @@ public struct HoldReport: Sendable {
             text += "\(pods[spell.pod].name) had less than half of its fair share from "
             text += "\(seconds(spell.from, 0)) "
             if let until = spell.until {
-                text += "to \(seconds(until, 0)) (at most, judged over \(FairShare.span) s)\n"
+                text += "to \(seconds(until, 0)) (± 1 s, judged over \(FairShare.span) s)\n"
             } else {
                 text += "to the end\n"
             }
