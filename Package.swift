@@ -101,6 +101,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
+            name: "LongLivedTests",
+            dependencies: [
+                "LongLived", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "InteropTests",
             dependencies: [
                 "HTTP", "Reactor", "NetworkPolicy", "Pacing",
