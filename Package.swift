@@ -70,8 +70,8 @@ let package = Package(
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "LongLived", "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry",
-                "JSONCodec", "Pacing", "Reactor",
+                "EgressGateway", "LongLived", "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec",
+                "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -18,7 +18,8 @@ from network import NotPermitted
 from program import Program, free_port
 
 # What people do with the client's output.
-PIPELINE = """grep "Response from Pod" | awk -F"Pod " '{print $2}' | cut -d' ' -f1 | sort | uniq -c"""
+PIPELINE = ("""grep "Response from Pod" | awk -F"Pod " '{print $2}' | cut -d' ' -f1 """
+            """| sort | uniq -c""")
 
 FLASK = """
 import random, sys, time
