@@ -62,15 +62,19 @@ final class ServerExchange {
 
     init(server: HTTPServer) {
         self.server = server
-        machine = .allocate(capacity: 1)
-        machine.initialize(to: ServerConnectionMachine())
-        kept = .allocate(capacity: 1)
-        kept.initialize(to: [])
+        // In one block: where ten thousand requests wait, each has two of them.
+        typealias Machine = ServerConnectionMachine
+        let offset = MemoryLayout<Machine>.stride
+        let block = UnsafeMutableRawPointer.allocate(
+            byteCount: offset + MemoryLayout<[UInt8]>.stride,
+            alignment: MemoryLayout<[UInt8]>.alignment)
+        machine = block.initializeMemory(as: Machine.self, to: Machine())
+        kept = (block + offset).initializeMemory(as: [UInt8].self, to: [])
     }
 
     deinit {
-        machine.deinitialize(count: 1).deallocate()
-        kept.deinitialize(count: 1).deallocate()
+        kept.deinitialize(count: 1)
+        UnsafeMutableRawPointer(machine.deinitialize(count: 1)).deallocate()
         head?.deallocate()
     }
 

@@ -214,6 +214,8 @@ def run_once(name, options):
         return {"figures": {}, "bars": [], "missed": [str(error)]}
     for what, figure in found["figures"].items():
         print(f"  {what:<24} {figure}")
+    for what, table in found.pop("tables", {}).items():
+        print(f"  {what}:\n" + "".join(f"      {line}\n" for line in table.splitlines()), end="")
     for bar in found["bars"]:
         print(bar)
         if not bar.holds and bar.name in found.get("examples", {}):

@@ -30,6 +30,8 @@ import Testing
         #expect(distribution.windows.map(\.total) == [2, 1, 0, 0, 1])
         #expect(distribution.windows.map(\.failures) == [0, 1, 0, 0, 0])
         #expect(distribution.windows[0].counts == [2] && distribution.windows[1].counts == [0, 1])
+        // A pod that is known and silent has a zero, which counts for how even it is.
+        #expect(distribution.windows[2].counts == [0, 0])
         #expect(distribution.windows[4].gauges == .init(open: 3, inFlight: 2))
         #expect(distribution.counts == [2, 2] && distribution.total == 4)
     }
@@ -74,6 +76,13 @@ import Testing
         #expect(found.count == 1 && found[0].pod == 1 && found[0].from == .seconds(6))
         let until = found[0].until ?? .zero
         #expect(until >= .seconds(11 + 3) && until <= .seconds(11 + 8), "\(until)")
+    }
+
+    @Test("a spell that is noticed late, for want of answers, begins where it began")
+    func noticedLate() {
+        let found = spells(
+            rows([20, 20], 6) + rows([1, 0], 12) + rows([40, 0], 5) + rows([20, 20], 8))
+        #expect(found == [FairShare.Spell(pod: 1, from: .seconds(6), until: .seconds(23))])
     }
 
     @Test("a pod with a new name is below from its first answer until it has its share")

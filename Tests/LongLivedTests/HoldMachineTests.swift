@@ -119,6 +119,24 @@ import Testing
         #expect(machine.sent == 1 && machine.answered == 0 && machine.lost == 1)
     }
 
+    @Test("the deadline of an answer that came does not cut its connection's pause short")
+    func pauseBehindTimeout() {
+        var (machine, _) = started {
+            $0.timeout = .seconds(2)
+            $0.think = .seconds(10) ... .seconds(10)
+        }
+        _ = did { machine.opened(0, now: t0, &$0) }
+        _ = did { _ = machine.answered(0, keepsAlive: true, now: t0 + .seconds(1), &$0) }
+        #expect(machine.nextDeadline == t0 + .seconds(11))
+        #expect(did { machine.tick(now: t0 + .seconds(2), &$0) } == [])
+        // Nor does that of a request that was lost cut the wait before the next dial short.
+        _ = did { machine.tick(now: t0 + .seconds(11), &$0) }
+        _ = did { _ = machine.lost(0, now: t0 + .seconds(11), &$0) }
+        _ = did { machine.tick(now: t0 + .milliseconds(11_100), &$0) }
+        _ = did { machine.opened(0, now: t0 + .milliseconds(12_900), &$0) }
+        #expect(machine.nextDeadline == t0 + .milliseconds(14_900))
+    }
+
     @Test("the total is sent and no more; failed dials cost nothing of it, lost requests do")
     func total() {
         var (machine, actions) = started {
@@ -202,6 +220,17 @@ import Testing
             #expect(last - first >= .milliseconds(990))
         }
         #expect(now - t0 <= .milliseconds(5100))
+    }
+
+    @Test("a loop that was held up does not open in a burst what it has missed")
+    func heldUp() {
+        var (machine, _) = started {
+            $0.connections = 5000
+            $0.openRate = 1000
+            $0.dialing = 5000
+        }
+        let dials = did { machine.tick(now: t0 + .milliseconds(500), &$0) }
+        #expect(dials.count == 11)  // ten milliseconds' worth, and the one that is due
     }
 
     @Test("sources are shared out evenly; with none left the dial waits for a close")

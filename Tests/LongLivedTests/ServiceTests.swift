@@ -104,7 +104,7 @@ import Testing
     @Test("after the grace, what waits is reset: lost requests, counted as such on both sides")
     func grace() throws {
         try withLoop { loop in
-            let server = try server(loop, "pod-a") { $0.delay = .seconds(20) ... .seconds(20) }
+            let server = try server(loop, "pod-a") { $0.delay = .seconds(600) ... .seconds(600) }
             let client = try client(loop, server.address) {
                 $0.connections = 5
                 $0.requests = 5
@@ -121,7 +121,7 @@ import Testing
     @Test("a client that ends with requests in flight: unanswered here, abandoned there")
     func stop() throws {
         try withLoop { loop in
-            let server = try server(loop, "pod-a") { $0.delay = .seconds(20) ... .seconds(20) }
+            let server = try server(loop, "pod-a") { $0.delay = .seconds(600) ... .seconds(600) }
             let client = try client(loop, server.address) {
                 $0.connections = 7
             } onEnd: {
@@ -218,7 +218,7 @@ import Testing
     @Test("no answer in time is a timeout, and its connection is broken off")
     func timeout() throws {
         try withLoop { loop in
-            let server = try server(loop, "slow") { $0.delay = .seconds(20) ... .seconds(20) }
+            let server = try server(loop, "slow") { $0.delay = .seconds(600) ... .seconds(600) }
             let client = try run(server, loop) {
                 $0.connections = 3
                 $0.requests = 3
@@ -250,7 +250,7 @@ import Testing
     func status() throws {
         try withLoop { loop in
             let server = try server(loop, "pod-a") {
-                $0.delay = .seconds(20) ... .seconds(20)
+                $0.delay = .seconds(600) ... .seconds(600)
                 $0.metricsListen = anyPort
             }
             let client = try client(loop, server.address) {
