@@ -28,7 +28,7 @@ struct HoldRun {
 
     private func hold(_ loop: EventLoop) throws(UVError) -> HoldClient {
         let writesLines = !output.quiet && !StandardStream.output.isTerminal
-        var display = TableDisplay(showsTable: !writesLines || !StandardStream.output.isTerminal)
+        var display = TableDisplay(showsTable: !writesLines)
         var problem: UVError?
         var signals: [SignalSource] = []
         var current: HoldClient?
@@ -67,7 +67,8 @@ struct HoldRun {
     }
 }
 
-/// The table, drawn over and over on a terminal; a line every five seconds elsewhere.
+/// The table, drawn over and over on a terminal; a line every five seconds elsewhere, and where the
+/// lines of the responses may go to the same terminal through a pipe.
 struct TableDisplay {
     private static let rows = 12
 
@@ -81,7 +82,8 @@ struct TableDisplay {
     mutating func show(_ client: HoldClient, now: Instant) {
         guard isTerminal, showsTable else { return showLine(client, now: now) }
         let text = client.report.text(rows: TableDisplay.rows)
-        StandardStream.error.write(erase + text)
+        // Lines that are too long are cut off: one that wraps would not be erased whole.
+        StandardStream.error.write(erase + "\u{1B}[?7l" + text + "\u{1B}[?7h")
         drawnLines = text.count { $0 == "\n" }
     }
 

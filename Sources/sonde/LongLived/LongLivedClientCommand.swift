@@ -14,6 +14,8 @@ struct LongLivedClientCommand: ParsableCommand {
             each pod, how even that is, what failed, latencies, and which pod had less than its \
             fair share for how long.
 
+            Lines that nobody reads fast enough hold the client up: --quiet does without them.
+
             A pod is known by the field Pod-Id, else by a text `Response from Pod <id>`. Exit \
             code 1 with more failures than --max-failures, or without any answer.
             """)

@@ -9,7 +9,8 @@ struct LongLivedServerCommand: ParsableCommand {
         commandName: "server",
         abstract: "Answer every request after a random delay with the name of this pod.",
         discussion: """
-            The body is `Response from Pod <id>`, and the field Pod-Id says the same. After \
+            The body is `Response from Pod <id>`, and the field Pod-Id says the same, on every \
+            path; /healthz, /readyz, /metrics and /status are on --metrics-listen. After \
             SIGTERM nothing new is accepted, and what waits is answered with `Connection: close` \
             when its time has come, within --grace. It ends with its counts on standard output.
             """)
