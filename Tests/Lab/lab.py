@@ -84,7 +84,7 @@ SCENARIOS = {
     "longlived-crowd": (False, False, "102,000 requests in flight between twelve processes",
                         longlived.crowd),
     "longlived-age": (False, True, "the same for longer, connections of at most 5 s",
-                      longlived.Restart(1000, 10, 20, 30, 40, "5s")),
+                      longlived.Restart(1000, 10, 20, 30, 40, "5s", prints_tables=True)),
 }
 
 

@@ -5,6 +5,7 @@ how its requests spread before, while and after two of three servers restart.
 import json
 import math
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -138,6 +139,7 @@ class Restart:
     judged: int
     end: int
     max_age: str
+    prints_tables: bool = False
 
     def __call__(self, options):
         cases = {"close": ("--connection", "close"), "keep-alive": (),
@@ -198,7 +200,8 @@ class Restart:
                           for one in outcomes[case].figures["belowfairshare"])
         return {
             "figures": figures,
-            "tables": {case: outcome.output for case, outcome in outcomes.items()},
+            "tables": {case: outcome.output for case, outcome in outcomes.items()
+                       if self.prints_tables},
             "bars": [
                 judge.Bar("close: unfairness", 1 - found["close"], 0.01),
                 judge.Bar("max-age: unfairness", 1 - found["max-age"], 0.05),
@@ -225,7 +228,9 @@ class Hold:
     opened_ms: float
 
     def __call__(self, options):
-        runs = [self.run(options) for _ in range(self.attempts)]
+        # Fewer where the limit of descriptors is lower.
+        count = min(self.count, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+        runs = [self.run(options, count) for _ in range(self.attempts)]
         found = [run["found"] for run in runs]
         ours, theirs = (max(run["bytes"][side] for run in runs) for side in (0, 1))
         busy = [min(run["busy"][side] for run in runs) for side in (0, 1)]
@@ -239,9 +244,9 @@ class Hold:
             "bars": [
                 judge.Bar("opened, best", min(opened), self.opened_ms, "ms"),
                 judge.Bar("missed in flight",
-                          sum(self.count - one["peakinflight"] for one in found), 0),
-                judge.Bar("missed answers", sum(self.count - one["answered"] for one in found), 0),
-                judge.Bar("doubled answers", sum(run["answered"] - self.count for run in runs), 0),
+                          sum(count - one["peakinflight"] for one in found), 0),
+                judge.Bar("missed answers", sum(count - one["answered"] for one in found), 0),
+                judge.Bar("doubled answers", sum(run["answered"] - count for run in runs), 0),
                 judge.Bar("failures", sum(sum(one["failures"].values()) for one in found), 0),
                 judge.Bar("server's memory", ours, 1024, "B"),
                 judge.Bar("client's memory", theirs, 1024, "B"),
@@ -250,7 +255,7 @@ class Hold:
             ],
         }
 
-    def run(self, options):
+    def run(self, options, count):
         port, api = free_port(), free_port()
         delay = ("--delay", "7s..8s", "--metrics-listen", f"127.0.0.1:{api}")
         url = f"http://127.0.0.1:{port}/"
@@ -259,10 +264,10 @@ class Hold:
             while self.status(api)["waiting"] < 1:
                 time.sleep(0.05)
             before = [resident_bytes(one.process.pid) for one in (pod, idle)]
-            flags = ("--connections", self.count, "--requests", self.count, "--think", 0)
+            flags = ("--connections", count, "--requests", count, "--think", 0)
             with Client(options, url, (*flags, "--quiet")) as client:
                 limit = time.monotonic() + 5
-                while self.status(api)["waiting"] < self.count and time.monotonic() < limit:
+                while self.status(api)["waiting"] < count and time.monotonic() < limit:
                     time.sleep(0.1)
                 after = [resident_bytes(one.process.pid) for one in (pod, client)]
                 pids = (pod.process.pid, client.process.pid)
@@ -272,7 +277,7 @@ class Hold:
                 found = client.finish().figures
             # The idle client's own request, if it was answered by now, is not of these.
             answered = self.status(api)["answered"] - 1
-        bytes_each = [(now - then) / self.count for now, then in zip(after, before)]
+        bytes_each = [(now - then) / count for now, then in zip(after, before)]
         return {"found": found, "bytes": bytes_each, "busy": busy, "answered": answered}
 
     @staticmethod

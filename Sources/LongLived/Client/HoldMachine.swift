@@ -129,9 +129,10 @@ struct HoldMachine: Sendable {
     /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
     var nextDeadline: Instant? {
         guard startedAt != nil, !isFinished else { return nil }
-        var next = [deadlines.nextDeadline, endAt].compactMap { $0 }.min()
-        if configuration.openRate != nil, canDial { next = min(next ?? nextDialAt, nextDialAt) }
-        return next
+        let never = Instant(nanoseconds: .max)
+        var next = min(deadlines.nextDeadline ?? never, endAt ?? never)
+        if configuration.openRate != nil, canDial { next = min(next, nextDialAt) }
+        return next == never ? nil : next
     }
 
     /// Whether a request is in flight on this connection, or was at the end.

@@ -27,7 +27,7 @@ public final class DelayingServer: Service {
 
     /// Answers that were sent.
     public private(set) var answered = 0
-    /// Requests whose client was gone before their answer.
+    /// Requests that were not answered: their client was gone, or the grace was over.
     public private(set) var abandoned = 0
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
@@ -149,7 +149,7 @@ public final class DelayingServer: Service {
     /// The counts in one line.
     public var summary: String {
         "longlived server \(configuration.podID): \(requests) requests, \(answered) answered, "
-            + "\(abandoned) abandoned by their clients"
+            + "\(abandoned) abandoned"
     }
 
     private func writeStatus(to writer: inout JSONWriter) {
@@ -168,7 +168,7 @@ public final class DelayingServer: Service {
         text.sample(answered)
         text.family(
             "sonde_longlived_abandoned_total", .counter,
-            help: "Requests whose client was gone before their answer.")
+            help: "Requests whose client was gone before their answer, or the grace over.")
         text.sample(abandoned)
         text.family(
             "sonde_longlived_waiting_requests", .gauge,

@@ -62,6 +62,8 @@ struct HoldRun {
         let sources = client.configuration.sources
         if configuration.sources.isEmpty, let first = sources.first, let last = sources.last {
             line += " from \(first) to \(last): one source address would be slow"
+        } else if sources.isEmpty, configuration.connections > configuration.perSource {
+            line += " from one source address, which is slow to open (see --source-addr)"
         }
         StandardStream.error.write(line + ", seed \(configuration.seed)\n")
     }
