@@ -61,11 +61,19 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "LongLived",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "NetworkPolicy", "Report", "Instrument", "HTTP", "Telemetry",
-                "JSONCodec", "Pacing", "Reactor",
+                "EgressGateway", "LongLived", "NetworkPolicy", "Report", "Instrument", "HTTP",
+                "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -93,6 +101,12 @@ let package = Package(
             name: "EgressGatewayTests",
             dependencies: [
                 "EgressGateway", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "LongLivedTests",
+            dependencies: [
+                "LongLived", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

@@ -166,7 +166,9 @@ public struct HTTPResponder {
     ) -> ResponsePlan? {
         let server = connection.server
         guard exchange.generation == generation else { return nil }
-        if server.isDraining { exchange.machine.pointee.stopAfterCurrent() }
+        if server.isDraining || connection.isTooOld {
+            exchange.machine.pointee.stopAfterCurrent()
+        }
         guard
             let plan = exchange.machine.pointee.startResponse(
                 status: status, content: content, server.context)

@@ -78,19 +78,13 @@ public final class ControlPoint {
         configuration.limits.maximumBodyBytes = maxBodyBytes
         let server = HTTPServer(loop: loop, configuration: configuration, router: router)
         self.server = server
-        var bound: SocketAddress
         do throws(UVError) {
-            bound = try server.listen(on: address)
+            let bound = try server.listenAnywhere(on: address)
+            logger.info("Server started on \(bound)")
         } catch {
-            // A machine without IPv6: "every address" then means every IPv4 address.
-            let lacksIPv6 = error.isLocal && error.kind != .addressInUse
-            guard address.ipAddress == .anyV6, lacksIPv6 else {
-                server.close()
-                throw error
-            }
-            bound = try server.listen(on: SocketAddress(.anyV4, port: address.port))
+            server.close()
+            throw error
         }
-        logger.info("Server started on \(bound)")
     }
 
     /// Where it listens; the port is the one the kernel chose when 0 was asked for.

@@ -17,6 +17,8 @@ import unittest
 
 import clients
 import gateways
+import longlived
+import longlived_peers
 import network
 import proxies
 from clients import Run
@@ -68,6 +70,21 @@ SCENARIOS = {
     "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
     "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
+    "longlived": (True, True, "two of three pods restart, three ways to end connections",
+                  longlived.Restart(300, 2, 5, 8, 11, "1s")),
+    # The bar on a machine that others use, too, is one that only a fall off the cliff misses.
+    "longlived-hold": (True, False, "19,000 requests in flight between two processes",
+                       longlived.Hold(19_000, 1, 5000)),
+    "longlived-open": (False, False, "the same, five times, opened within a second",
+                       longlived.Hold(19_000, 5, 1000)),
+    "longlived-peers": (True, False, "Flask, Python, nginx, a shell pipeline",
+                        longlived_peers.peers),
+    "longlived-failures": (True, True, "a killed pod, resets, a name that is gone",
+                           longlived_peers.failures),
+    "longlived-crowd": (False, False, "102,000 requests in flight between twelve processes",
+                        longlived.crowd),
+    "longlived-age": (False, True, "the same for longer, connections of at most 5 s",
+                      longlived.Restart(1000, 10, 20, 30, 40, "5s", prints_tables=True)),
 }
 
 
@@ -197,6 +214,8 @@ def run_once(name, options):
         return {"figures": {}, "bars": [], "missed": [str(error)]}
     for what, figure in found["figures"].items():
         print(f"  {what:<24} {figure}")
+    for what, table in found.pop("tables", {}).items():
+        print(f"  {what}:\n" + "".join(f"      {line}\n" for line in table.splitlines()), end="")
     for bar in found["bars"]:
         print(bar)
         if not bar.holds and bar.name in found.get("examples", {}):
