@@ -59,10 +59,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "ProxyReload",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
+                "EgressGateway", "NetworkPolicy", "ProxyReload", "Instrument", "HTTP", "Telemetry",
+                "JSONCodec",
                 "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -16,7 +16,9 @@ struct Sonde: ParsableCommand {
             `sonde netpol`; called as egw-scale-utils it has the commands of `sonde egw`.
             """,
         version: Version.current,
-        subcommands: [NetworkPolicyCommand.self, EgressGatewayCommand.self])
+        subcommands: [
+            NetworkPolicyCommand.self, EgressGatewayCommand.self, ReloadCommand.self,
+        ])
 
     /// Names under which pods start a role directly.
     private static let roles: [String: [String]] = [
