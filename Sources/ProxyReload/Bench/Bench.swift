@@ -16,8 +16,9 @@ public final class Bench {
     private(set) var target: SocketAddress
     /// The start of the test.
     private(set) var origin = Instant(nanoseconds: 0)
-    /// Whether another request may begin.
-    private(set) var permit = BenchClientMachine.Permit.granted
+    private var permission = BenchClientMachine.Permit.granted
+    /// From then on no request begins.
+    private var end = Instant(nanoseconds: .max)
     private(set) var timeouts: TimeoutQueue
     private let timeline: UnsafeMutablePointer<ReloadTimeline>
 
@@ -75,19 +76,12 @@ public final class Bench {
     /// Opens the recording, looks the host up, and begins.
     /// - Throws: ``BenchFailure`` when the rows cannot be written, or the request cannot be sent.
     public func start() throws(BenchFailure) {
-        let writer = HeadWriter()
-        let url = configuration.url
         do throws(HTTPCodecError) {
-            try writer.startRequest(method: "GET", target: url.target)
-            try writer.field("Host", configuration.host ?? url.authority)
-            writer.field(literal: "User-Agent", "sonde")
-            writer.field(literal: "Accept", "*/*")
-            writer.endHead()
+            requestBytes = try request()
         } catch {
             timeouts.close()
-            throw .usage("the request cannot be sent: \(error)")
+            throw .usage("a request with this host and path cannot be sent: \(error)")
         }
-        requestBytes = writer.array
         do throws(UVError) {
             if let path = configuration.csvPath {
                 csv = sink(try BackgroundWriter(loop: loop, path: path))
@@ -104,6 +98,7 @@ public final class Bench {
         if configuration.printsRows {
             text = sink(BackgroundWriter(loop: loop, stream: .output))
         }
+        let url = configuration.url
         query = Resolver.resolve(url.host, port: url.port, loop: loop) { [self] result in
             query = nil
             switch result {
@@ -111,6 +106,17 @@ public final class Bench {
             case .failure(let error): finish(.failure(.system(error)))
             }
         }
+    }
+
+    private func request() throws(HTTPCodecError) -> [UInt8] {
+        let writer = HeadWriter()
+        let url = configuration.url
+        try writer.startRequest(method: "GET", target: url.target)
+        try writer.field("Host", configuration.host ?? url.authority)
+        writer.field(literal: "User-Agent", "sonde")
+        writer.field(literal: "Accept", "*/*")
+        writer.endHead()
+        return writer.array
     }
 
     /// Begins no further request and ends when those under way have ended. The second call gives
@@ -136,9 +142,18 @@ public final class Bench {
         onLog("mark \(timeline.pointee.eventNumber) at \(BenchText.seconds(elapsed))")
     }
 
-    /// What has been measured so far.
+    /// Whether a command runs now, whose output may be on the terminal.
+    public var isRunningCommand: Bool { commands.isRunning }
+
+    /// The state of things in lines of at most 78 columns, for a terminal.
+    public var status: [String] {
+        LiveStatus.lines(
+            timeline.pointee, elapsed: isRunning ? elapsed : 0, busy: clients.count { $0.isBusy })
+    }
+
+    /// What has been measured so far. Copies all of it: for the end, not for every tick.
     public var report: BenchReport {
-        let end = endedAt ?? loop.now
+        let end = min(endedAt ?? loop.now, self.end)
         var report = BenchReport(configuration: configuration, timeline: timeline.pointee)
         report.elapsedNanoseconds = isRunning ? (end - origin).nanoseconds : 0
         report.inFlight = clients.count { $0.isBusy }
@@ -147,12 +162,17 @@ public final class Bench {
         report.processor = EventLoop.processorTime - processorAtStart
         report.recordedBytes = csv?.writtenBytes ?? 0
         report.target = target
-        if let pace { report.unsent = max(0, pace.due(by: end) - begun) }
+        if let pace { report.unsent = max(0, pace.due(by: end - .nanoseconds(1)) - begun) }
         if case .system(let error) = failure { report.recordingFailure = error.description }
         return report
     }
 
     // MARK: - For the clients
+
+    /// Whether another request may begin. By the clock and not by a timer, which is late: so many
+    /// requests are due before the end, and not one more.
+    @inline(__always)
+    func permit(_ now: Instant) -> BenchClientMachine.Permit { now < end ? permission : .ended }
 
     @inline(__always)
     func instance(named name: UnsafeRawBufferPointer) -> UInt16 {
@@ -217,7 +237,8 @@ public final class Bench {
         if let duration = configuration.duration {
             let timer = Timer(loop: loop) { [unowned self] in endRequests() }
             endTimer = timer
-            timer.schedule(at: origin + duration)
+            end = origin + duration
+            timer.schedule(at: end)
         }
         commands.schedule(configuration.commands, from: origin)
         for client in clients { client.start(now: loop.now) }
@@ -248,14 +269,14 @@ public final class Bench {
 
     /// All requests that were asked for have begun.
     private func requestsBegun() {
-        permit = .ended
+        permission = .ended
         loop.enqueue { [self] in endRequests() }
     }
 
     private func endRequests() {
         guard isRunning, !isEnding else { return }
         isEnding = true
-        permit = .ended
+        permission = .ended
         endedAt = loop.now
         release()
         pacer?.close()
@@ -310,8 +331,8 @@ public final class Bench {
     }
 
     private func hold() {
-        guard permit == .granted else { return }
-        permit = .held
+        guard permission == .granted else { return }
+        permission = .held
         heldSince = loop.now
     }
 
@@ -319,7 +340,7 @@ public final class Bench {
         guard let since = heldSince else { return }
         held += loop.now - since
         heldSince = nil
-        if permit == .held { permit = .granted }
+        if permission == .held { permission = .granted }
         for client in clients { client.release(now: loop.now) }
     }
 

@@ -44,12 +44,12 @@ final class BenchClient {
     // MARK: Events
 
     func start(now: Instant) {
-        perform(state.pointee.machine.start(now: now, bench.permit), now)
+        perform(state.pointee.machine.start(now: now, bench.permit(now)), now)
     }
 
     /// A request may be due, or may have taken too long.
     func deadlinePassed(now: Instant) {
-        perform(state.pointee.machine.deadlinePassed(now: now, bench.permit), now)
+        perform(state.pointee.machine.deadlinePassed(now: now, bench.permit(now)), now)
     }
 
     /// The moment at which its next request is due has come, unless it is behind already.
@@ -66,7 +66,7 @@ final class BenchClient {
     }
 
     func release(now: Instant) {
-        perform(state.pointee.machine.release(now: now, bench.permit), now)
+        perform(state.pointee.machine.release(now: now, bench.permit(now)), now)
     }
 
     /// Nothing else begins.
@@ -101,7 +101,7 @@ final class BenchClient {
     }
 
     private func lost(_ outcome: RequestOutcome, _ now: Instant) {
-        perform(state.pointee.machine.lost(outcome, now: now, bench.permit), now)
+        perform(state.pointee.machine.lost(outcome, now: now, bench.permit(now)), now)
     }
 
     // MARK: Bytes
@@ -169,7 +169,7 @@ final class BenchClient {
     private func responded(isExact: Bool, _ now: Instant) {
         let isReusable = isExact && state.pointee.codec.isReusable
         let step = state.pointee.machine.responded(
-            state.pointee.outcome, isReusable: isReusable, now: now, bench.permit)
+            state.pointee.outcome, isReusable: isReusable, now: now, bench.permit(now))
         perform(step, now)
     }
 

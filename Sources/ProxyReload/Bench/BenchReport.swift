@@ -93,14 +93,14 @@ public struct BenchReport {
         var lines: [String] = []
         if configuration.rate == nil {
             lines.append(
-                "           a closed loop cannot show a stall as users feel it: while one lasts, "
-                    + "each client\n           waits with one request instead of sending the "
-                    + "next (coordinated omission); --rate can")
+                "           a closed loop cannot show a stall as users feel it: each client "
+                    + "waits with\n           one request instead of sending the next "
+                    + "(coordinated omission); --rate can")
         } else if let late = delays.percentile(99), let latest = delays.maximum {
             lines.append(
                 "own delay  p99 \(BenchText.milliseconds(late.nanoseconds)), max "
-                    + "\(BenchText.milliseconds(latest.nanoseconds)): so late were requests begun "
-                    + "that no answer held back")
+                    + "\(BenchText.milliseconds(latest.nanoseconds)): how late this process began "
+                    + "requests")
         }
         if unsent > 0 {
             lines.append("unsent     \(unsent) requests were due at the end and had not begun")

@@ -27,7 +27,7 @@ struct BenchCommand: ParsableCommand {
             means another source port than that of the same client's request before.
 
             SIGUSR1 sets a mark, an event without a command. Control-C ends the test and prints the \
-            summary; a second one does not wait for answers.
+            summary; a second one does not wait for answers. Exit code 1 when no request had status 200.
             """)
 
     @Argument(help: "Where to send requests: http://host:port/path.")
@@ -84,12 +84,33 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "No line for each request, and no live display: only the summary.")
     var quiet = false
 
+    func validate() throws {
+        if let rate, !(rate > 0 && rate <= BenchConfiguration.highestRate) {
+            throw ValidationError(
+                "--rate \(rate): expected a number above zero, at most 1000000")
+        }
+    }
+
     mutating func run() throws {
         let configuration = try self.configuration()
         EventLoop.raiseDescriptorLimit()
+        let needed = configuration.clients + 64
+        guard needed <= EventLoop.descriptorLimit else {
+            throw Failure.usage(
+                "--clients \(configuration.clients): \(needed) file descriptors are needed, the "
+                    + "limit is \(EventLoop.descriptorLimit) (see ulimit -n)")
+        }
         let report = try BenchRunner(configuration, isQuiet: quiet).run()
         StandardStream.output.write(report.text)
+        if let jsonPath {
+            do throws(UVError) {
+                try StandardStream.writeFile(jsonPath, report.json)
+            } catch {
+                throw Failure(error)
+            }
+        }
         if let failure = report.recordingFailure { throw Failure.system(failure) }
+        if report.timeline.total.successes == 0 { throw ExitCode(1) }
     }
 
     private func configuration() throws -> BenchConfiguration {

@@ -18,7 +18,13 @@ struct BenchRunner {
         do {
             let loop = try EventLoop()
             let bench = Bench(loop: loop, configuration: configuration) { outcome = $0 }
+            let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
+            bench.onTick = { [unowned bench] in
+                // What a command prints is not drawn over.
+                if bench.isRunningCommand { display.erase() } else { display.show(bench.status) }
+            }
             bench.onLog = { line in
+                display.erase()
                 var text: [UInt8] = []
                 WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
                     .appendLogPrefix(to: &text)
@@ -30,6 +36,7 @@ struct BenchRunner {
             let marks = try SignalSource(loop: loop, signal: SignalSource.user1) { bench.mark() }
             try bench.start()
             loop.run()
+            display.erase()
             for signal in ends + [marks] { signal.close() }
             try loop.close()
         } catch let error as UVError {
@@ -43,6 +50,28 @@ struct BenchRunner {
         case nil: throw Failure.failed("the bench came to no end")
         }
     }
+}
+
+/// Several lines on a terminal that are drawn over and over.
+private final class BlockDisplay {
+    private let isShown: Bool
+    private var height = 0
+
+    init(isShown: Bool) { self.isShown = isShown }
+
+    func show(_ lines: [String]) {
+        guard isShown else { return }
+        // In one write, so that the terminal never shows the block half erased.
+        StandardStream.output.write(eraser + lines.map { "\($0)\n" }.joined())
+        height = lines.count
+    }
+
+    func erase() {
+        if isShown, height > 0 { StandardStream.output.write(eraser) }
+        height = 0
+    }
+
+    private var eraser: String { height > 0 ? "\u{1B}[\(height)A\r\u{1B}[J" : "" }
 }
 
 extension Failure {
