@@ -101,9 +101,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
+            name: "ProxyReloadTests",
+            dependencies: [
+                "ProxyReload", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),

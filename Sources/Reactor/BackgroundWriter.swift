@@ -10,7 +10,7 @@ public final class BackgroundWriter {
     /// The size of every chunk, in bytes.
     public static let chunkBytes = 128 * 1024
     /// Above this many bytes under way the writer is backpressured, until they are half as many.
-    public static let highWaterBytes = 16 << 20
+    public var highWaterBytes = 16 << 20
 
     private struct Piece {
         var memory: UnsafeMutableRawPointer
@@ -81,7 +81,7 @@ public final class BackgroundWriter {
         guard failure == nil, descriptor >= 0, count > 0 else { return release(chunk) }
         pieces.append(Piece(memory: chunk, end: min(count, Self.chunkBytes)))
         pendingBytes += count
-        if pendingBytes > Self.highWaterBytes { isBackpressured = true }
+        if pendingBytes > highWaterBytes { isBackpressured = true }
         if !isWriting { writeNext() }
     }
 
@@ -127,7 +127,7 @@ public final class BackgroundWriter {
         } else {
             writeNext()
         }
-        if isBackpressured, pendingBytes <= Self.highWaterBytes / 2 {
+        if isBackpressured, pendingBytes <= highWaterBytes / 2 {
             isBackpressured = false
             onDrain?()
         }

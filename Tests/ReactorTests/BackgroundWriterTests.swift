@@ -93,8 +93,8 @@ import Testing
                 write(piece, to: writer)
                 sent += piece.count
             }
-            #expect(writer.pendingBytes > BackgroundWriter.highWaterBytes)
-            #expect(writer.pendingBytes <= BackgroundWriter.highWaterBytes + piece.count)
+            #expect(writer.pendingBytes > writer.highWaterBytes)
+            #expect(writer.pendingBytes <= writer.highWaterBytes + piece.count)
             var timer: Reactor.Timer?
             var isOver = false
             timer = Reactor.Timer(loop: loop) {

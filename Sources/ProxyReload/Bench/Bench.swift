@@ -323,6 +323,7 @@ public final class Bench {
     // MARK: - The recording is full
 
     private func sink(_ writer: BackgroundWriter) -> RowSink {
+        writer.highWaterBytes = configuration.highWaterBytes
         let sink = RowSink(writer) { [unowned self] in hold() }
         sink.onDrain { [unowned self] in
             if csv?.isFull != true, text?.isFull != true { release() }

@@ -29,6 +29,9 @@ public struct BenchConfiguration: Sendable {
     /// How long commands that are still running at the end are waited for; then they are killed.
     public var grace = Duration.seconds(2)
 
+    /// So many bytes of rows may wait for the disk before clients do.
+    var highWaterBytes = 16 << 20
+
     /// The highest rate, in requests a second.
     public static let highestRate = 1_000_000.0
 

@@ -20,58 +20,53 @@ public struct EventWindow: Sendable {
     public let before: TimelinePeriod?
     /// First answers of instances that had never answered before.
     public private(set) var appeared: [Change] = []
-    /// First answers of instances that had answered earlier, but not in the period before.
+    /// First answers of instances that had answered earlier and then vanished.
     public private(set) var returned: [Change] = []
     /// Last answers of instances that answered before and then no more.
     public private(set) var vanished: [Change] = []
 
-    init(_ window: TimelinePeriod, index: Int, event: TimelineEvent, earlier: [TimelinePeriod]) {
+    /// - Parameters:
+    ///   - known: the instances that had answered before the window; those of the window are added.
+    ///   - gone: those of them that had vanished; kept up to date.
+    init(
+        _ window: TimelinePeriod, index: Int, event: TimelineEvent, before: TimelinePeriod?,
+        known: inout Set<UInt16>, gone: inout Set<UInt16>
+    ) {
         self.index = index
         self.event = event
         self.window = window
-        let before = earlier.last { $0.requests > 0 }
         self.before = before
-        for instance in window.instances.indices where window.instances[instance].answers > 0 {
-            let number = UInt16(instance)
+        for number in window.answering {
             let share = window.share(of: number)
-            let change = { (moment: Int64) in
-                Change(
-                    instance: number, sinceStartNanoseconds: moment - window.startNanoseconds)
-            }
-            let answersBefore = before?.share(of: number).answers ?? 0
-            if answersBefore == 0 {
-                let isKnown = earlier.contains { $0.share(of: number).answers > 0 }
-                if isKnown {
-                    returned.append(change(share.firstNanoseconds))
-                } else {
-                    appeared.append(change(share.firstNanoseconds))
-                }
-            } else if let before,
-                Self.isSilence(window.answers - share.answersUpToLast, answersBefore, before)
-            {
-                vanished.append(change(share.lastNanoseconds))
+            if known.insert(number).inserted {
+                appeared.append(change(number, share.firstNanoseconds))
+            } else if gone.remove(number) != nil {
+                returned.append(change(number, share.firstNanoseconds))
             }
         }
-        addSilent(before)
+        guard let before else { return }
+        for number in before.answering where !gone.contains(number) {
+            let (earlier, share) = (before.share(of: number), window.share(of: number))
+            let others = window.answers - share.answersUpToLast
+            let last: Int64
+            if share.answers > 0 {
+                guard Self.isSilence(others, earlier.answers, before) else { continue }
+                last = share.lastNanoseconds
+            } else {
+                // Its last answer came before the event; long before, it was not this event's doing.
+                let sooner = before.answers - earlier.answersUpToLast
+                guard !Self.isSilence(sooner, earlier.answers, before),
+                    Self.isSilence(sooner + others, earlier.answers, before)
+                else { continue }
+                last = earlier.lastNanoseconds
+            }
+            gone.insert(number)
+            vanished.append(change(number, last))
+        }
     }
 
-    /// Instances that did not answer once in the window: their last answer came before the event.
-    /// Those that had vanished long before are an earlier event's affair.
-    private mutating func addSilent(_ before: TimelinePeriod?) {
-        guard let before else { return }
-        for instance in before.instances.indices where before.instances[instance].answers > 0 {
-            let number = UInt16(instance)
-            let share = before.instances[instance]
-            let others = before.answers - share.answersUpToLast
-            guard window.share(of: number).answers == 0,
-                !Self.isSilence(others, share.answers, before),
-                Self.isSilence(others + window.answers, share.answers, before)
-            else { continue }
-            vanished.append(
-                Change(
-                    instance: number,
-                    sinceStartNanoseconds: share.lastNanoseconds - window.startNanoseconds))
-        }
+    private func change(_ number: UInt16, _ moment: Int64) -> Change {
+        Change(instance: number, sinceStartNanoseconds: moment - window.startNanoseconds)
     }
 
     /// Whether the silence after an instance's last answer, so many answers of others long, is no
@@ -88,12 +83,21 @@ public struct EventWindow: Sendable {
 extension ReloadTimeline {
     /// One for each event, in their order.
     public var windows: [EventWindow] {
-        let periods = self.periods
-        return periods.indices.compactMap { place in
-            guard let index = periods[place].event else { return nil }
-            return EventWindow(
-                periods[place], index: index, event: events[index],
-                earlier: Array(periods[..<place]))
+        var windows: [EventWindow] = []
+        var (known, gone) = (Set<UInt16>(), Set<UInt16>())
+        var before: TimelinePeriod?
+        for period in periods {
+            if let index = period.event {
+                windows.append(
+                    EventWindow(
+                        period, index: index, event: events[index], before: before, known: &known,
+                        gone: &gone))
+            } else {
+                known.formUnion(period.answering)
+                gone.subtract(period.answering)
+            }
+            if period.requests > 0 { before = period }
         }
+        return windows
     }
 }

@@ -51,6 +51,11 @@ public struct TimelinePeriod: Sendable {
         Int(instance) < instances.count ? instances[Int(instance)] : InstanceShare()
     }
 
+    /// The instances that answered in this period, by number.
+    public var answering: [UInt16] {
+        instances.indices.filter { instances[$0].answers > 0 }.map { UInt16($0) }
+    }
+
     @inline(__always)
     mutating func record(_ row: RequestRecord, frontChanged: Bool, backChanged: Bool) {
         requests &+= 1
