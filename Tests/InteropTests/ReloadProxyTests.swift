@@ -173,7 +173,8 @@ import Testing
         let endpoints = indices.map { index in
             let port = site.backends[index].address?.port ?? 0
             return """
-                    - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: \(port)}}}
+                    - endpoint:
+                        address: {socket_address: {address: 127.0.0.1, port_value: \(port)}}
 
                 """
         }
@@ -208,7 +209,8 @@ import Testing
                   http_filters:
                   - name: router
                     typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+                      "@type": type.googleapis.com/envoy.extensions.filters.http\
+        .router.v3.Router
           clusters:
           - name: site
             type: EDS
@@ -220,7 +222,7 @@ import Testing
     }
 
     @Test(
-        "envoy with endpoints from a file: a rename puts others into place, nobody notices in front",
+        "envoy, endpoints from a file: a rename puts others into place, nobody notices in front",
         .enabled(if: Program.isInstalled("envoy"), "envoy is not installed (make test-needs)"))
     func envoy() throws {
         let folder = try Folder()

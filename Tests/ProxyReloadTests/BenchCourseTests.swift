@@ -222,7 +222,7 @@ import Testing
                 report = $0
                 peer.close()
             }
-            running.onTick = { status = running.status }
+            running.onTick = { [unowned running] in status = running.status }
             when(loop, { running.report.timeline.total.requests > 0 }) { status = running.status }
         }
         let done = try #require(report)

@@ -116,15 +116,18 @@ func bench(
     configuration.clients = 3
     change(&configuration)
     var held: Bench?
+    weak var watched: Bench?
     let bench = Bench(loop: loop, configuration: configuration) { result in
         _ = held
         held = nil
+        loop.enqueue { loop.enqueue { #expect(watched == nil, "the bench holds itself") } }
         switch result {
         case .success(let report): done(report)
         case .failure(let failure): Issue.record("\(failure)")
         }
     }
     held = bench
+    watched = bench
     try bench.start()
     return bench
 }

@@ -314,6 +314,7 @@ public final class Bench {
     private func finish(_ result: Result<BenchReport, BenchFailure>) {
         isFinished = true
         timeouts.close()
+        clients = []
         let onEnd = self.onEnd
         self.onEnd = { _ in }
         guard case .failure = result, let csv else { return onEnd(result) }

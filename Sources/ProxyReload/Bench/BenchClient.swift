@@ -23,7 +23,8 @@ final class BenchClient {
     }
 
     let number: Int
-    private unowned let bench: Bench
+    /// Strongly, because a weaker hold is counted at every use; the bench lets go of its clients.
+    private let bench: Bench
     private let state: UnsafeMutablePointer<State>
     private var connection: TCPConnection?
     private var pause: Timer?
@@ -198,8 +199,9 @@ final class BenchClient {
     private func record(_ start: Instant, _ outcome: RequestOutcome, _ now: Instant) {
         let isAnswered = outcome.isAnswered
         let row = RequestRecord(
-            nanoseconds: (now - bench.origin).nanoseconds,
-            latencyNanoseconds: max((now - start).nanoseconds, 0), client: number,
+            nanoseconds: Int64(bitPattern: now.nanoseconds &- bench.origin.nanoseconds),
+            latencyNanoseconds: max(Int64(bitPattern: now.nanoseconds &- start.nanoseconds), 0),
+            client: number,
             outcome: outcome, instance: isAnswered ? state.pointee.instance : nil,
             frontPort: state.pointee.frontPort, backPort: isAnswered ? state.pointee.backPort : 0)
         bench.record(row, unnumbered: state.pointee.unnumbered)
@@ -210,9 +212,10 @@ final class BenchClient {
         self.connection = connection
         state.pointee.codec = ClientConnectionMachine()
         state.pointee.frontPort = 0
-        connection.onRead = { [unowned self] in received($1) }
-        connection.onEnd = { [unowned self] in ended($1) }
-        connection.connect(to: bench.target, readsAtOnce: true) { [unowned self] in connected($1) }
+        // Held strongly for the same reason; closing the connection drops all three.
+        connection.onRead = { [self] in received($1) }
+        connection.onEnd = { [self] in ended($1) }
+        connection.connect(to: bench.target, readsAtOnce: true) { [self] in connected($1) }
     }
 
     private func send() {

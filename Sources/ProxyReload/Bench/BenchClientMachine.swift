@@ -101,7 +101,8 @@ public struct BenchClientMachine: Sendable {
     /// The first pause after a connect has failed, and the longest.
     public static let backoff = (first: Duration.milliseconds(10), longest: Duration.seconds(1))
 
-    private let timeout: Duration
+    /// Not as `Duration`, whose 128-bit arithmetic would cost more than the rest of a turn.
+    private let timeoutNanoseconds: UInt64
     private let pace: Pace
     private var state = State.idle
     private var isConnected = false
@@ -116,7 +117,7 @@ public struct BenchClientMachine: Sendable {
     /// - Parameter timeout: for a request as a whole, connecting included.
     public init(pace: Pace, timeout: Duration) {
         self.pace = pace
-        self.timeout = timeout
+        timeoutNanoseconds = UInt64(max(timeout.nanoseconds, 0))
     }
 
     /// When `deadlinePassed` is to be called; nil while nothing is awaited from time.
@@ -228,7 +229,7 @@ public struct BenchClientMachine: Sendable {
             start = due
             begun += 1
         }
-        deadline = now + timeout
+        deadline = Instant(nanoseconds: now.nanoseconds &+ timeoutNanoseconds)
         state = isConnected ? .responding : .connecting
         return isConnected ? .send : .connect
     }

@@ -135,7 +135,8 @@ public struct BenchReport {
                 " after " + BenchText.milliseconds($0 - event.startNanoseconds)
             }
             lines.append(
-                "  command     \(event.result.isEmpty ? "still running" : event.result)\(took ?? "")"
+                "  command     " + (event.result.isEmpty ? "still running" : event.result)
+                    + (took ?? "")
             )
         }
         lines += [

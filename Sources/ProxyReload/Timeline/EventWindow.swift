@@ -53,7 +53,7 @@ public struct EventWindow: Sendable {
                 guard Self.isSilence(others, earlier.answers, before) else { continue }
                 last = share.lastNanoseconds
             } else {
-                // Its last answer came before the event; long before, it was not this event's doing.
+                // Its last answer came before the event: if long before, for another reason.
                 let sooner = before.answers - earlier.answersUpToLast
                 guard !Self.isSilence(sooner, earlier.answers, before),
                     Self.isSilence(sooner + others, earlier.answers, before)

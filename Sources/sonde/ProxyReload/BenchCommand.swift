@@ -15,8 +15,8 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench",
         abstract: "Send requests through a proxy and record each one while its routes change.",
         discussion: """
-            Every client has one keep-alive connection and reconnects at once after a failure (10 ms \
-            to 1 s later where connecting itself fails). Requests that fail are not repeated.
+            Every client has one keep-alive connection and reconnects at once after a failure (10 \
+            ms to 1 s later where connecting itself fails). Requests that fail are not repeated.
 
             The CSV file has a row for every request: time,client,status,instance,front port,back \
             port,latency,event. Times are microseconds since the start: `time` is when the answer \
@@ -26,8 +26,9 @@ struct BenchCommand: ParsableCommand {
             request is a line there, too. The last line counts: success is status 200; changed \
             means another source port than that of the same client's request before.
 
-            SIGUSR1 sets a mark, an event without a command. Control-C ends the test and prints the \
-            summary; a second one does not wait for answers. Exit code 1 when no request had status 200.
+            SIGUSR1 sets a mark, an event without a command. Control-C ends the test and prints \
+            the summary; a second one does not wait for answers. Exit code 1 when no request had \
+            status 200.
             """)
 
     @Argument(help: "Where to send requests: http://host:port/path.")
