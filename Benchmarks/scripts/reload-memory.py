@@ -34,7 +34,8 @@ def main():
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return measure(rows, folder, re.search(r"listens on (\S+)", backend.stderr.readline())[1])
+            listening = re.search(r"listens on (\S+)", backend.stderr.readline())
+            return measure(rows, folder, listening[1])
     finally:
         backend.terminate()
         backend.wait()

@@ -40,7 +40,7 @@ public struct ReloadTimeline: Sendable {
     public static let momentLimit = 10_000
     /// So many events have windows; further ones are only counted.
     public static let eventLimit = 256
-    /// All clients' segments together.
+    /// All clients' segments together, unless each has the fewest that are useful, 16.
     public static let segmentTotal = 20_000
 
     /// How long after its start the window of an event ends at the latest, in nanoseconds; it also
