@@ -25,6 +25,10 @@ import Testing
             (["bench", "localhost:80"], ["localhost:80", "http://proxy.example"]),
             (["bench", "http://x/", "--event", "nginx -s reload"], ["--event", "2s="]),
             (["bench", "http://x/", "--event", "2=x"], ["'2=x'", "--event"]),
+            (
+                ["bench", "http://x/", "--duration", "2s", "--event", "2s=true"],
+                ["--event 2s=true", "after the end"]
+            ),
             (["bench", "http://x/", "--rate", "0"], ["--rate", "above zero"]),
             (["bench", "http://x/", "--rate", "2000000"], ["--rate", "at most 1000000"]),
             (["bench", "http://x/", "--clients", "0"], ["--clients", "above zero"]),

@@ -128,7 +128,10 @@ func bench(
     }
     held = bench
     watched = bench
-    try bench.start()
+    do { try bench.start() } catch {
+        held = nil
+        throw error
+    }
     return bench
 }
 

@@ -295,6 +295,7 @@ public final class Bench {
     private func closeRecording() {
         guard !isFinished else { return }
         isFinished = true
+        timeouts.close()
         commands.abandon()
         ticker?.close()
         ticker = nil

@@ -3,6 +3,7 @@ import Logging
 import Pacing
 import ProxyReload
 import Reactor
+import Telemetry
 
 /// `2s=COMMAND`.
 extension ScheduledCommand: ExpressibleByArgument {
@@ -89,6 +90,11 @@ struct BenchCommand: ParsableCommand {
         if let rate, !(rate > 0 && rate <= BenchConfiguration.highestRate) {
             throw ValidationError(
                 "--rate \(rate): expected a number above zero, at most 1000000")
+        }
+        if let end = duration?.duration, let late = event.first(where: { $0.after >= end }) {
+            throw ValidationError(
+                "--event \(GoDuration(late.after))=\(late.command): comes after the end "
+                    + "(--duration \(GoDuration(end)))")
         }
     }
 
