@@ -143,11 +143,12 @@ import Testing
         Foundation.kill(orphan, SIGKILL)
     }
 
-    @Test("it starts with no signal blocked, whatever this thread blocks")
+    @Test("it starts with no signal blocked, and its end is noticed, whatever this thread blocks")
     func signalMask() throws {
         var blocked = sigset_t()
         sigemptyset(&blocked)
         sigaddset(&blocked, SIGUSR1)
+        sigaddset(&blocked, SIGCHLD)
         var former = sigset_t()
         pthread_sigmask(SIG_BLOCK, &blocked, &former)
         defer { pthread_sigmask(SIG_SETMASK, &former, nil) }
