@@ -23,7 +23,7 @@ TESTS := --disable-xctest --no-parallel
 # program=Debian package, or pkg-config:module=package
 BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
 TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
-    nft=nftables ip=iproute2
+    nft=nftables ip=iproute2 promtool=prometheus
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -33,6 +33,8 @@ public final class EventLoop {
 
     private var queue: [() -> Void] = []
     private var idle: UnsafeMutablePointer<uv_idle_t>?
+    private var busyPoll: UnsafeMutablePointer<uv_idle_t>?
+    private var busyPollEnd: UInt64 = 0
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
     private var isClosed = false
 
@@ -231,6 +233,34 @@ public final class EventLoop {
         for work in batch { work() }
     }
 
+    /// Asks the kernel again and again instead of sleeping, until `duration` from now.
+    ///
+    /// Whoever makes a sleeping loop's descriptor readable pays for waking it: several microseconds
+    /// where that means an interrupt to an idle processor, as it does in most virtual machines.
+    /// Does nothing on a single processor, where others could not get on meanwhile.
+    func pollBusily(for duration: Duration) {
+        busyPollEnd = uv_hrtime() &+ UInt64(clamping: duration.nanoseconds)
+        let handle: UnsafeMutablePointer<uv_idle_t>
+        if let busyPoll {
+            handle = busyPoll
+        } else {
+            guard uv_available_parallelism() > 1 else { return }
+            handle = .allocate(capacity: 1)
+            uv_idle_init(raw, handle)
+            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+            // It is no reason to keep running.
+            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+            busyPoll = handle
+        }
+        // An active idle handle is how libuv is told to poll without waiting.
+        uv_idle_start(handle) { handle in
+            guard let handle, let data = handle.pointee.data else { return }
+            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                if uv_hrtime() >= $0.busyPollEnd { uv_idle_stop(handle) }
+            }
+        }
+    }
+
     private func closeIdleDeadlines() {
         for deadlines in connectDeadlines where deadlines.isEmpty { deadlines.close() }
         connectDeadlines.removeAll { $0.isEmpty }
@@ -238,6 +268,10 @@ public final class EventLoop {
 
     private func closeOwnHandles() {
         closeIdleDeadlines()
+        if let busyPoll {
+            self.busyPoll = nil
+            closeHandle(busyPoll) { $0?.deallocate() }
+        }
         if let idle, queue.isEmpty {
             self.idle = nil
             closeHandle(idle) { $0?.deallocate() }

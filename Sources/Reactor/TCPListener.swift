@@ -17,6 +17,8 @@ public final class TCPListener {
     private let loop: EventLoop
     private var onConnection: ((TCPConnection) -> Void)?
     private var retryTimer: Timer?
+    private let busyPoll: Duration
+    private var lastAccept = Instant(nanoseconds: 0)
     private var isPaused = false
     private var isClosing = false
 
@@ -31,12 +33,17 @@ public final class TCPListener {
     /// - Parameters:
     ///   - address: an IPv6 address takes IPv4 peers too where the system is dual-stack.
     ///   - backlog: connections that the kernel holds until they are accepted; it may cap this.
+    ///   - busyPoll: when two connections came within this time, the loop goes on asking for the
+    ///     next one for as long, instead of sleeping. A peer on the same machine then need not wake
+    ///     it for every connection of a burst: measured, a sixth of what connecting costs the peer.
+    ///     Zero: never. Has no effect on a single processor.
     ///   - reusePort: lets several processes share the port, the kernel dividing connections.
     ///   - onConnection: gets each connection, with reading paused. It stays open until somebody
     ///     closes it, even if nobody keeps it.
     /// - Throws: ``UVError`` with the address: in use, not of this machine, not permitted.
     public init(
         loop: EventLoop, address: SocketAddress, backlog: Int = 4096, reusePort: Bool = false,
+        busyPoll: Duration = .zero,
         onConnection: @escaping (TCPConnection) -> Void
     ) throws(UVError) {
         let backlog = Int32(clamping: backlog)
@@ -53,6 +60,7 @@ public final class TCPListener {
         self.handle = handle
         self.descriptor = descriptor
         self.onConnection = onConnection
+        self.busyPoll = busyPoll
         localAddress =
             SocketAddress.read { sonde_local_address(descriptor, $0) } ?? address
         handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
@@ -99,9 +107,19 @@ public final class TCPListener {
     }
 
     private func accept() {
+        let taken = acceptBurst()
+        guard busyPoll > .zero, taken > 0, !isClosing else { return }
+        let now = loop.now
+        if taken > 1 || now - lastAccept < busyPoll { loop.pollBusily(for: busyPoll) }
+        lastAccept = now
+    }
+
+    /// - Returns: how many it took.
+    private func acceptBurst() -> Int {
+        var taken = 0
         var peer = sockaddr_storage()
         for _ in 0..<TCPListener.burst {
-            guard !isClosing, !isPaused, let onConnection else { return }
+            guard !isClosing, !isPaused, let onConnection else { return taken }
             let accepted = sonde_accept(descriptor, &peer)
             if accepted < 0 {
                 switch uv_errno_t(rawValue: accepted) {
@@ -110,7 +128,7 @@ public final class TCPListener {
                 case UV_ECONNABORTED, UV_EPROTO, UV_EPERM, UV_ENETDOWN, UV_EHOSTUNREACH: continue
                 default: break  // nobody waits any more
                 }
-                return
+                return taken
             }
             let address = withUnsafePointer(to: peer) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { SocketAddress($0) }
@@ -120,8 +138,10 @@ public final class TCPListener {
                 _ = sonde_close(accepted)
                 continue
             }
+            taken += 1
             onConnection(connection)
         }
+        return taken
     }
 
     private func starve() {

@@ -72,7 +72,8 @@ class Findings:
 
     errors: list = field(default_factory=list)
     changes: list = field(default_factory=list)
-    probe_errors: list = field(default_factory=list)
+    late: list = field(default_factory=list)
+    late_probes: list = field(default_factory=list)
     uncertainties: list = field(default_factory=list)
     faults: dict = field(default_factory=dict)
     examples: dict = field(default_factory=dict)
@@ -106,19 +107,19 @@ class Masquerade:
                 network.close()
         # The connection that was answered took this long; the probe was sent as much earlier.
         round_trip = sum(self.delay_ms)
-        errors, sent = sorted(findings.errors), sorted(findings.probe_errors)
+        errors, sent = sorted(findings.errors), sorted(findings.late_probes)
         return {
             "figures": {
                 "error p50/max": f"{judge.rank(errors, 0.5):.2f} / {errors[-1]:.2f} ms",
                 "probe sent after p50/max": f"{judge.rank(sent, 0.5):.2f} / {sent[-1]:.2f} ms",
                 "uncertainty p50/max": f"{judge.rank(findings.uncertainties, 0.5):.2f} / "
                 f"{max(findings.uncertainties):.2f} ms",
-                # Not an error: the change came somewhere within.
                 "the change took up to": f"{max(findings.changes):.2f} ms",
             },
             "bars": [
-                judge.Bar("largest error", errors[-1], self.interval_ms + round_trip + 1, "ms"),
-                judge.Bar("probe sent at most after", sent[-1], self.interval_ms + 1, "ms"),
+                judge.Bar("answer after the change", max(findings.late),
+                          self.interval_ms + round_trip + 1, "ms"),
+                judge.Bar("probe sent after it", sent[-1], self.interval_ms + 1, "ms"),
             ] + [judge.Bar(kind, findings.faults.get(kind, 0), 0) for kind in self.FAULTS],
             "examples": findings.examples,
         }
@@ -151,15 +152,18 @@ class Masquerade:
     def judge(self, status, before, after, findings):
         """Once the target has answered, and again when the bounds are final."""
         if "masqueradedat" not in status:
-            findings.errors.append(math.inf)
-            findings.probe_errors.append(math.inf)
+            for times in (findings.errors, findings.late, findings.late_probes):
+                times.append(math.inf)
             return
         moment = judge.nanoseconds(status["masqueradedat"])
         start = judge.nanoseconds(status["startedat"])
         width = status["uncertaintyms"]
         error = (moment - before) / 1e6
+        # The change came somewhere within: late is what is late whenever it came.
+        late = (moment - after) / 1e6
         findings.errors.append(error)
-        findings.probe_errors.append(error - status["connectms"])
+        findings.late.append(late)
+        findings.late_probes.append(late - status["connectms"])
         if moment < before or moment - width * 1e6 > after:
             findings.fault("bound broken", f"{status}: masqueraded at {before}…{after}")
         if abs((moment - start) / 1e6 - status["delayms"]) > 1:

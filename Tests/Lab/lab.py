@@ -65,8 +65,8 @@ SCENARIOS = {
     "egw-delay-drop": (False, True, "the same, SYNs dropped",
                        Masquerade(5, "dropped", 5, (20, 20))),
     "egw-starved": (True, True, "a client that runs out of descriptors", gateways.starved),
-    "egw-stress": (False, True, "15,000 connections over loopback", gateways.stress),
-    "egw-scrape": (False, True, "Prometheus reads /metrics", gateways.scraped),
+    "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
+    "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
 }
 

@@ -1,3 +1,4 @@
+import CLibuv
 import Pacing
 import Testing
 
@@ -36,6 +37,28 @@ import Testing
             }
         }
         #expect(watched == nil)
+    }
+
+    @Test(
+        "after a burst the loop asks again without sleeping, for as long as was said",
+        arguments: [(0, false), (60_000_000_000, true), (1, false)])
+    func pollsBusily(nanoseconds: Int64, busy: Bool) throws {
+        if uv_available_parallelism() == 1 { return print("skipped: there is one processor") }
+        try withLoop { loop in
+            var accepted: [TCPConnection] = []
+            let listener = try TCPListener(
+                loop: loop, address: anyPort, busyPoll: .nanoseconds(nanoseconds)
+            ) { accepted.append($0) }
+            let clients = (0..<2).map { _ in TCPConnection(loop: loop) }
+            // On loopback both are established, and wait, before the loop runs.
+            for client in clients { client.connect(to: listener.localAddress) { _, _ in } }
+            while accepted.count < 2 { loop.runOnce() }
+            loop.runOnce(wait: false)
+            loop.runOnce(wait: false)
+            #expect((loop.backendTimeout == .zero) == busy)
+            listener.close()
+            for connection in accepted + clients { connection.close() }
+        }
     }
 
     @Test(

@@ -89,9 +89,9 @@ public final class ExternalTargetService: Service {
 
     private func listen(on address: SocketAddress) throws(UVError) -> TCPListener {
         // The kernel holds as many as it allows, until a burst has been accepted.
-        try TCPListener(loop: loop, address: address, backlog: 65535) { [unowned self] in
-            accept($0)
-        }
+        try TCPListener(
+            loop: loop, address: address, backlog: 65535, busyPoll: .microseconds(50)
+        ) { [unowned self] in accept($0) }
     }
 
     private func accept(_ connection: TCPConnection) {
