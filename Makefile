@@ -79,3 +79,4 @@ build-needs:
 
 test-needs: build-needs
 	@Tests/Support/install.sh --optional $(TEST_NEEDS)
+	@Tests/Support/proxies.sh

@@ -69,11 +69,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "ProxyReload",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "LongLived", "NetworkPolicy", "Report", "Instrument", "HTTP",
-                "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -110,9 +117,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
+            name: "ProxyReloadTests",
+            dependencies: [
+                "ProxyReload", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),

@@ -79,6 +79,23 @@ public struct HTTPResponder {
         }
     }
 
+    /// Answers with fields written straight into the head; nothing is built for them.
+    ///
+    /// - Parameter fields: adds fields to the head after its status line, but none that frames the
+    ///   content. Where it throws, the answer is a 500.
+    @discardableResult
+    public func respond(
+        status: Int, body: UnsafeRawBufferPointer,
+        fields: (HeadWriter) throws(HTTPCodecError) -> Void
+    ) -> Bool {
+        send(status: status, body, fields)
+    }
+
+    /// Who asked; nil when the peer is gone.
+    public var peerAddress: SocketAddress? {
+        exchange.generation == generation ? exchange.connection?.connection.peerAddress : nil
+    }
+
     /// 405 with the methods that the resource has (RFC 9110 §15.5.6).
     @discardableResult
     public func respondMethodNotAllowed(allow: String) -> Bool {

@@ -103,6 +103,7 @@ enum Expectation {
         "port": "a port from 0 to 65535",
         "count": "a whole number above zero",
         "number": "a number",
+        "time=command": "a time after the start and a command, such as '2s=nginx -s reload'",
         "address:port": "an address with a port, such as 0.0.0.0:9001, [::1]:9001 or :9001",
     ]
 

@@ -17,7 +17,8 @@ struct Sonde: ParsableCommand {
             """,
         version: Version.current,
         subcommands: [
-            NetworkPolicyCommand.self, EgressGatewayCommand.self, LongLivedCommand.self,
+            NetworkPolicyCommand.self, EgressGatewayCommand.self, ReloadCommand.self,
+            LongLivedCommand.self,
         ])
 
     /// Names under which pods start a role directly.
