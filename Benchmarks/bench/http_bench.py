@@ -1,0 +1,89 @@
+"""The HTTP server and client beside their peers."""
+
+import contextlib
+
+from figures import Figure, median, paired
+from programs import BUILT, Failed, Server, build, build_peer, need, nginx, run, wrk
+
+NODE = """
+const server = require("http").createServer((request, response) => {
+  response.setHeader("Content-Type", "text/plain; charset=utf-8");
+  response.end("hello, world\\n");
+});
+server.listen(0, "127.0.0.1", 4096, () => console.log("127.0.0.1:" + server.address().port));
+"""
+
+
+def load(server):
+    """One run of wrk: (requests a second, processor µs a request of the server)."""
+    before = server.processor_seconds()
+    rate, count, _ = wrk(server.address)
+    return rate, (server.processor_seconds() - before) / count * 1e6
+
+
+def figures():
+    need("wrk", "valgrind", "cc")
+    build("hello-sonde", "hello-nio", "client-sonde")
+    with contextlib.ExitStack() as stack:
+        start = stack.enter_context
+        ours = start(Server([BUILT / "hello-sonde", "127.0.0.1:0"]))
+        raw = start(Server([build_peer("hello")]))
+        nio = start(Server([BUILT / "hello-nio"]))
+        front = start(nginx())
+        for server in (ours, raw, nio, front):
+            load(server)  # the first run pays for pages and branches nobody has seen yet
+        rounds = [[load(server) for server in (ours, raw, nio, front)] for _ in range(5)]
+        yield from server_figures(rounds)
+        with contextlib.suppress(FileNotFoundError), Server(["node", "-e", NODE]) as node:
+            load(node)
+            yield paired("hello server, requests a second", lambda: load(ours)[0],
+                         lambda: load(node)[0], "node", rounds=3, unit="/s")
+    yield Figure("hello server, user instructions a request", instructions("hello-sonde"),
+                 bar=("≤", 3000), floor=f"raw C {instructions('hello'):,.0f}")
+    yield from client_figures()
+
+
+def server_figures(rounds):
+    def medians(column):
+        return [median(one[server][column] for one in rounds) for server in range(4)]
+
+    def ratio(server, column):
+        return median(one[0][column] / one[server][column] for one in rounds)
+
+    rates, costs = medians(0), medians(1)
+    yield Figure("hello server, processor a request", costs[0], "µs", "raw C on libuv", costs[1],
+                 ("≤", 1.15), ratio=ratio(1, 1))
+    floor = f"raw C {rates[1]:,.0f} /s"
+    yield Figure("hello server, requests a second", rates[0], "/s", "swift-nio", rates[2],
+                 ("≥", 2), floor, ratio(2, 0))
+    yield Figure("hello server, requests a second", rates[0], "/s", "nginx, 1 worker", rates[3],
+                 ("≥", 1), floor, ratio(3, 0))
+
+
+def client_figures():
+    """Closed loop, 64 connections, against nginx."""
+    with nginx() as front:
+        def ours():
+            output, used = run([BUILT / "client-sonde", front.address, 64, 2])
+            if not output.strip().isdigit():
+                raise Failed(f"client-sonde: {output.strip()[-200:]}")
+            count = int(output)
+            return count / 2, used / count * 1e6
+
+        def theirs():
+            rate, count, used = wrk(front.address)
+            return rate, used / count * 1e6
+
+        rounds = [(ours(), theirs()) for _ in range(5)]
+    for name, unit, column, bar in (
+            ("client, 64 connections, requests a second", "/s", 0, ("≥", 1)),
+            ("client, 64 connections, processor a request", "µs", 1, ("≤", 1))):
+        yield Figure(name, median(a[column] for a, _ in rounds), unit, "wrk",
+                     median(b[column] for _, b in rounds), bar,
+                     ratio=median(a[column] / b[column] for a, b in rounds))
+
+
+def instructions(server):
+    """User instructions of one request: the difference of two counts of requests."""
+    from counting import count_server
+    return count_server(server)
