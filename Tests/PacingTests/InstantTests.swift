@@ -27,7 +27,9 @@ import Testing
     func nanoseconds(attoseconds: Int128) {
         for scale: Int128 in [1, 1_000_000_000] {
             let duration = Duration(attoseconds: attoseconds * scale)
-            #expect(Int128(duration.nanoseconds) == attoseconds * scale / 1_000_000_000)
+            let exact = attoseconds * scale / 1_000_000_000
+            let limit = Int128(Int64.max)
+            #expect(Int128(duration.nanoseconds) == min(max(exact, -limit), limit))
         }
         let moment = Instant(nanoseconds: 1 << 62)
         let whole = Int64(clamping: attoseconds / 4)
