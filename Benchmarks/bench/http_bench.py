@@ -1,6 +1,8 @@
 """The HTTP server and client beside their peers."""
 
 import contextlib
+import re
+import shutil
 
 from figures import Figure, median, paired
 from programs import BUILT, Failed, Server, build, build_peer, need, nginx, run, wrk
@@ -84,6 +86,24 @@ def client_figures():
         yield Figure(name, median(a[column] for a, _ in rounds), unit, "wrk",
                      median(b[column] for _, b in rounds), bar,
                      ratio=median(a[column] / b[column] for a, b in rounds))
+    for name, load in (("h2load", h2load), ("hey", hey)):
+        if not shutil.which(name):
+            continue
+        with nginx() as front:
+            rounds = [(float(run([BUILT / "client-sonde", front.address, 64, 2])[0]) / 2,
+                       load(front.address)) for _ in range(3)]
+        yield Figure("the same", median(a for a, _ in rounds), "/s", name,
+                     median(b for _, b in rounds), ratio=median(a / b for a, b in rounds))
+
+
+def h2load(address):
+    output, _ = run(["h2load", "--h1", "-t1", "-c64", "-D2", f"http://{address}/"])
+    return float(re.search(r"([\d.]+) req/s", output).group(1))
+
+
+def hey(address):
+    output, _ = run(["hey", "-cpus", "1", "-c", "64", "-z", "2s", f"http://{address}/"])
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
 
 
 def instructions(server):
