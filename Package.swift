@@ -8,6 +8,7 @@ let package = Package(
     products: [
         .library(name: "Reactor", targets: ["Reactor", "Pacing"]),
         .library(name: "HTTP", targets: ["HTTP", "HTTPCodec"]),
+        .library(name: "JSONCodec", targets: ["JSONCodec"]),
         .executable(name: "sonde", targets: ["sonde"]),
     ],
     dependencies: [

@@ -1,6 +1,6 @@
 """Runs `sonde reload bench` for many rows and prints how much memory it holds as they grow.
 
-    reload-memory.py [ROWS]      default 10,000,000; needs a built sonde
+    reload_memory.py [ROWS]      default 10,000,000; needs a built sonde
 
 Against a backend of its own on loopback. Exits 1 when the process grew by more than 8 MB after the
 first tenth, or when the rows of the file are not as many as the requests.
