@@ -1,4 +1,5 @@
 import ArgumentParser
+import Instrument
 import Reactor
 
 /// The command line: flags, wiring and exit codes.
@@ -15,7 +16,7 @@ struct Sonde: ParsableCommand {
             Called as netpolvalidator, netpolproxy or sampleapp it acts as that role of \
             `sonde netpol`; called as egw-scale-utils it has the commands of `sonde egw`.
             """,
-        version: Version.current,
+        version: Build.version,
         subcommands: [NetworkPolicyCommand.self, EgressGatewayCommand.self])
 
     /// Names under which pods start a role directly.
@@ -80,8 +81,4 @@ struct Failure: Error {
         self.message = message
         self.code = code
     }
-}
-
-enum Version {
-    static let current = "0.1.0"
 }
