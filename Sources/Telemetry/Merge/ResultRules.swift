@@ -33,7 +33,9 @@ extension ResultTable.Rule {
             guard value == .null || value.double != nil else {
                 throw .wrong(path, value, expected: "a number")
             }
-            guard let merged, merged != .null, value != .null else { return merged ?? value }
+            guard let merged, merged != .null, value != .null else {
+                return merged == .null ? .null : value
+            }
             return (merged.double ?? 0) >= (value.double ?? 0) ? merged : value
         case .same:
             guard merged == nil || merged == value else {
