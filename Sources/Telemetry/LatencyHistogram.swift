@@ -10,7 +10,8 @@ public struct LatencyHistogram: Sendable, Equatable {
     /// How many values were recorded.
     public private(set) var count: UInt64 = 0
     /// In two words, so that it stays exact, and the same in whatever order histograms are merged:
-    /// 64 bits hold 584 years, which a day of a hundred thousand waiting connections comes close to.
+    /// 64 bits hold 584 years, which two days of a hundred thousand waiting connections come
+    /// close to.
     var sumHigh: UInt64 = 0
     var sumLow: UInt64 = 0
     private var smallest = UInt64.max
