@@ -35,7 +35,7 @@ import Testing
         for value in latencies { histogram.record(nanoseconds: value) }
         var writer = JSONWriter()
         histogram.write(to: &writer)
-        let list = pods.map { #"{"name":"\#($0.0)","count":\#($0.1),"share":0}"# }
+        let list = pods.map { #"{"name":"\#($0.0)","count":\#($0.1),"share":0,"firstms":1}"# }
         return #"{"kind":"test","target":"t","mode":"a","sent":\#(sent),"rate":1.5,"#
             + #""elapsedms":\#(sent).5,"failures":{"refused":\#(sent),"p\#(sent)":1},"#
             + #""latency":{"n":0,"p50":3,"histogram":"#
@@ -100,7 +100,8 @@ import Testing
             try add(String(decoding: part.json, as: UTF8.self), "part", to: &groups)
         }
         #expect(groups.json == all.json)
-        #expect(value(all, "notmerged") == .array([.string("series")]))
+        #expect(
+            value(all, "notmerged") == .array([.string("pods.firstms"), .string("series")]))
     }
 
     @Test("what is not known in one result is not known in all; what differs is not claimed")
@@ -173,7 +174,7 @@ import Testing
                 a      1  25.0 %
                 Jain's index 0.800, largest over mean 1.500
 
-                not merged: x
+                not merged: pods.firstms, x
 
                 """)
     }

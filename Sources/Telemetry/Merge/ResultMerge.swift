@@ -85,12 +85,25 @@ public struct ResultMerge: Sendable {
     }
 
     private mutating func noteOmitted(_ document: ResultValue, _ table: ResultTable) {
-        let known = table.members.map(\.name) + ResultMerge.own
-        for member in document.members ?? [] where !known.contains(member.key) {
-            if !omitted.contains(member.key) { omitted.append(member.key) }
+        func note(_ name: String) {
+            if !omitted.contains(name) { omitted.append(name) }
+        }
+        for member in document.members ?? [] where !ResultMerge.own.contains(member.key) {
+            guard let known = table.members.first(where: { $0.name == member.key }) else {
+                note(member.key)
+                continue
+            }
+            guard case .keyed(let key, let fields) = known.rule,
+                case .array(let elements) = member.value
+            else { continue }
+            let names = Set(fields.map(\.name) + [key])
+            for field in elements.lazy.compactMap(\.members).joined()
+            where !names.contains(field.key) {
+                note("\(member.key).\(field.key)")
+            }
         }
         guard case .array(let earlier)? = document["notmerged"] else { return }
-        for case .string(let name) in earlier where !omitted.contains(name) { omitted.append(name) }
+        for case .string(let name) in earlier { note(name) }
     }
 
     /// Only what the columns show, so that long documents are not kept.
