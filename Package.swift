@@ -99,6 +99,12 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(
+            name: "InstrumentTests",
+            dependencies: [
+                "Instrument", "HTTP", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
                 "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec",
