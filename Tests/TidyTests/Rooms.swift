@@ -41,7 +41,7 @@ enum Rooms {
     static let otherFiles: [String: Set<String>] = ["CLibuv": ["module.modulemap", "shim.h"]]
 
     static let topLevel: Set<String> = [
-        ".ci", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md", "Containerfile",
+        ".ci", ".dockerignore", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md", "Containerfile",
         "LICENSE", "Makefile", "Package.swift", "README.md", "Sources", "Tests", "charts",
     ]
 
