@@ -77,6 +77,13 @@ class Role:
                     raise AssertionError(f"{self.command}:\n{self.output}") from None
                 time.sleep(0.02)
 
+    def get_when_ready(self, port, seconds=20):
+        end = time.monotonic() + seconds
+        while self.get_when_listening(port, "/readyz")[0] != 200:
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.command} does not get ready:\n{self.output}")
+            time.sleep(0.05)
+
     def runs_for(self, seconds):
         """The exit code if it ends within so many seconds, else None."""
         try:

@@ -137,13 +137,20 @@ class ExportedTests(unittest.TestCase):
             raise unittest.SkipTest(reason)
         cls.addClassCleanup(place.close)
         cls.exported = Exported()
-        monitor, = kind(rendered("defaults"), "PodMonitor")
+        # The egress client has most to say when it has an answer and stresses.
+        documents = rendered("defaults", settings=(
+            "egw.client.externalTarget=127.0.0.1:1337", "egw.client.stress.enabled=true",
+            "egw.client.stress.max=10"))
+        monitor, = kind(documents, "PodMonitor")
         asked = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
-        for _, _, container in containers(rendered("defaults")):
+        for _, _, container in containers(documents):
             names = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
             for name in asked & names.keys():
-                with Role(container, place) as role:
-                    cls.exported.read(role.get_when_listening(names[name], "/metrics")[1])
+                role = Role(container, place)
+                role.__enter__()
+                cls.addClassCleanup(role.__exit__, None, None, None)
+                role.get_when_ready(names[name])
+                cls.exported.read(role.get(names[name], "/metrics")[1])
 
     def test_every_metric_of_alerts_and_dashboards_is_exported(self):
         self.assertIn("sonde_http_requests_total", self.exported.names)
