@@ -37,9 +37,7 @@ class ObjectTests(unittest.TestCase):
         self.sets = {values: rendered(values) for values in value_sets()}
 
     def each(self):
-        for values, documents in self.sets.items():
-            with self.subTest(values=values):
-                yield documents
+        return self.sets.values()
 
     def test_every_container_is_locked_up(self):
         for documents in self.each():

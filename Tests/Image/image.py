@@ -176,9 +176,36 @@ class RoleTests(ImageTest):
         metrics = self.ask("http://127.0.0.1:2112/metrics")[1]
         self.assertIn("egw_scale_test_failed_tests_total 0", metrics)
 
+    def test_the_reverse_proxy_roles_measure_together(self):
+        self.pod("reload", "backend", "pod-1", "8001")
+        bench = self.pod("reload", "bench", "http://127.0.0.1:8001/", "--clients=2",
+                         "--requests=20", "--csv=/dev/null", "--json=/dev/stdout", "--quiet",
+                         ready=False)
+        self.assertEqual(bench.wait(), 0, bench.output)
+        self.assertRegex(bench.output, "success: 20 failure: 0 ")
+        self.assertIn("pod-1", self.last_document(bench))
+
+    def test_the_long_lived_roles_measure_together(self):
+        self.pod("longlived", "server", "--pod-id=pod-1", "--metrics-listen=127.0.0.1:5001")
+        self.endpoints(5001, "server")
+        client = self.pod("longlived", "client", "http://127.0.0.1:5000/", "--connections=3",
+                          "--requests=9", "--think=0s", "--json=/dev/stdout", "--quiet",
+                          ready=False)
+        self.assertEqual(client.wait(), 0, client.output)
+        document = json.loads(self.last_document(client))
+        self.assertEqual(document["answered"], 9)
+        self.assertEqual([pod["name"] for pod in document["pods"]], ["pod-1"])
+
+    def last_document(self, pod):
+        """The line of JSON that `kubectl logs … | grep '^{'` would find."""
+        lines = [line for line in pod.output.splitlines() if line.startswith("{")]
+        self.assertEqual(len(lines), 1, pod.output)
+        return lines[0]
+
     def test_every_role_of_every_command_has_help(self):
         for command in [["netpol", "client"], ["netpol", "proxy"], ["netpol", "target"],
-                        ["egw", "client"], ["egw", "external-target"]]:
+                        ["egw", "client"], ["egw", "external-target"], ["reload", "bench"],
+                        ["reload", "backend"], ["longlived", "server"], ["longlived", "client"]]:
             pod = self.pod(*command, "--help", ready=False)
             self.assertEqual(pod.wait(), 0, command)
             self.assertIn("USAGE: sonde " + " ".join(command), pod.output)
@@ -199,7 +226,8 @@ class ConfinementTests(ImageTest):
 
     def test_it_ends_on_sigterm_although_it_is_process_one(self):
         for command in [["netpol", "client"], ["netpol", "proxy"], ["netpol", "target"],
-                        ["egw", "external-target", "--allowed-cidr", "127.0.0.0/8"]]:
+                        ["egw", "external-target", "--allowed-cidr", "127.0.0.0/8"],
+                        ["reload", "backend", "pod-1", "8001"], ["longlived", "server"]]:
             pod = self.pod(*command)
             with open(f"/proc/{pod.pid}/status") as status:
                 self.assertRegex(status.read(), r"NSpid:\t\d+\t1\n")

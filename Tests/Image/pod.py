@@ -5,14 +5,15 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
-# What the chart asks for: no capability, no new privileges, nothing to write to.
+LISTENING = "Server started on|Listening for new connections on|listens on"
 MASKED = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]
 
 
 class Pod:
-    """One container; its standard output and error go to `log`."""
+    """One container; its standard output and error are a pipe, as under a cluster's runtime."""
 
     serial = 0
 
@@ -22,15 +23,21 @@ class Pod:
         self.id = f"sonde-image-{os.getpid()}-{Pod.serial}"
         self.bundle = os.path.join(lab.folder, self.id)
         os.mkdir(self.bundle)
-        self.log = os.path.join(self.bundle, "log")
         command = (entrypoint or lab.config["Entrypoint"]) + list(arguments)
         document = self.document(command, mounts, user or lab.config["User"], files)
         with open(os.path.join(self.bundle, "config.json"), "w") as file:
             json.dump(document, file)
-        with open(self.log, "wb") as log:
-            self.runner = subprocess.Popen(
-                ["runc", "--root", lab.state, "run", "--bundle", self.bundle, self.id],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.runner = subprocess.Popen(
+            ["runc", "--root", lab.state, "run", "--bundle", self.bundle, self.id],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.log = bytearray()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        with self.runner.stdout as pipe:
+            while chunk := pipe.read1(65536):
+                self.log += chunk
 
     def document(self, command, mounts, user, files):
         """The runtime configuration (OCI runtime specification 1.0)."""
@@ -64,16 +71,17 @@ class Pod:
 
     @property
     def output(self):
-        with open(self.log, errors="replace") as log:
-            return log.read()
+        return self.log.decode(errors="replace")
 
     def wait(self, seconds=20):
         """The exit code, once it has ended by itself."""
-        return self.runner.wait(seconds)
+        code = self.runner.wait(seconds)
+        self.reader.join(seconds)
+        return code
 
     def wait_until_listening(self, seconds=20):
         end = time.monotonic() + seconds
-        while not re.search("Server started on|Listening for new connections on", self.output):
+        while not re.search(LISTENING, self.output):
             if self.runner.poll() is not None or time.monotonic() > end:
                 raise AssertionError(f"{self.id} does not listen:\n{self.output}")
             time.sleep(0.02)
