@@ -3,8 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit embedding lab lint test-asan pod image image-test \
-    chart-test clean build-needs test-needs image-needs image-test-needs chart-test-needs
+.PHONY: help demo build test unit embedding lab lint test-asan clean build-needs test-needs
 # The steps of `make test` share .build and the machine's cores: one after the other.
 .NOTPARALLEL:
 
@@ -29,9 +28,6 @@ TESTS := --disable-xctest --no-parallel
 BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
 TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
     nft=nftables ip=iproute2 promtool=prometheus
-IMAGE_NEEDS := buildah=buildah
-IMAGE_TEST_NEEDS := python3=python3 runc=runc ip=iproute2
-CHART_TEST_NEEDS := python3=python3 pip3=python3-pip promtool=prometheus ip=iproute2
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -73,6 +69,11 @@ lint: build-needs ## Check format, imports, lengths and comments
 	@echo "== lint"
 	@swift format lint --strict -r Sources Tests Package.swift
 	@swift test $(TESTS) --filter TidyTests
+
+.PHONY: pod image image-test chart-test image-needs image-test-needs chart-test-needs
+IMAGE_NEEDS := buildah=buildah
+IMAGE_TEST_NEEDS := python3=python3 runc=runc ip=iproute2
+CHART_TEST_NEEDS := python3=python3 pip3=python3-pip promtool=prometheus ip=iproute2
 
 # What the image holds. Some versions of glibc ask the DNS before /etc/hosts unless they are told.
 POD := $(CURDIR)/.build/image/pod
@@ -119,6 +120,15 @@ chart-test: build chart-test-needs ## Test the Helm chart: helm, schemas, promto
 	@Tests/Chart/install.sh $(CHART_TOOLS)
 	@python3 Tests/Chart/chart.py --tools $(CHART_TOOLS) --sonde $(SONDE) $(ARGS)
 
+image-needs:
+	@Tests/Support/install.sh $(IMAGE_NEEDS)
+
+image-test-needs: image-needs
+	@Tests/Support/install.sh --optional $(IMAGE_TEST_NEEDS)
+
+chart-test-needs: build-needs
+	@Tests/Support/install.sh --optional $(CHART_TEST_NEEDS)
+
 # Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
 test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@echo "== unit tests under the address sanitizer"
@@ -133,12 +143,3 @@ build-needs:
 
 test-needs: build-needs
 	@Tests/Support/install.sh --optional $(TEST_NEEDS)
-
-image-needs:
-	@Tests/Support/install.sh $(IMAGE_NEEDS)
-
-image-test-needs: image-needs
-	@Tests/Support/install.sh --optional $(IMAGE_TEST_NEEDS)
-
-chart-test-needs: build-needs
-	@Tests/Support/install.sh --optional $(CHART_TEST_NEEDS)
