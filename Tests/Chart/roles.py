@@ -9,16 +9,14 @@ import time
 
 import tools
 
-VARIABLES = {"POD_NAME": "pod-1", "POD_ID": "pod-1", "JOB_COMPLETION_INDEX": "1"}
 
-
-def arguments(container, hosts=()):
+def arguments(container, hosts=(), index=0):
     """A container's arguments as the kubelet hands them over, services' names replaced."""
-    environment = {item["name"] for item in container.get("env", [])}
-    assert environment <= VARIABLES.keys(), environment
+    known = {"POD_NAME": "pod-1", "POD_ID": "pod-1", "JOB_COMPLETION_INDEX": str(index)}
+    variables = {item["name"]: known[item["name"]] for item in container.get("env", [])}
     parts = []
     for part in container["args"]:
-        part = re.sub(r"\$\((\w+)\)", lambda match: VARIABLES[match[1]], str(part))
+        part = re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], str(part))
         for host in hosts:
             part = part.replace(f"//{host}:", "//127.0.0.1:")
         parts.append(part)
@@ -28,8 +26,8 @@ def arguments(container, hosts=()):
 class Role:
     """`with Role(container, place)`: running in a network namespace of its own making."""
 
-    def __init__(self, container, place, hosts=()):
-        self.command = [tools.sonde, *arguments(container, hosts)]
+    def __init__(self, container, place, hosts=(), index=0):
+        self.command = [tools.sonde, *arguments(container, hosts, index)]
         self.place = place
         self.probe = container.get("readinessProbe", {}).get("httpGet")
         self.ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
@@ -40,7 +38,7 @@ class Role:
         self.folder = tempfile.TemporaryDirectory()
         with self.place:
             self.process = subprocess.Popen(
-                self.command, cwd=self.folder.name, env={"POD_ID": VARIABLES["POD_ID"]},
+                self.command, cwd=self.folder.name, env={"POD_ID": "pod-1"},
                 stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                 preexec_fn=die_with_parent)
         return self

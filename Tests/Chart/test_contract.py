@@ -1,7 +1,12 @@
 """The chart against the binary: every container starts, and answers where its pod says it does."""
 
+import json
+import os
+import subprocess
+import tempfile
 import unittest
 
+import tools
 from roles import Role, namespace
 from tools import containers, kind, label, program, rendered
 
@@ -16,6 +21,19 @@ def command(container):
     return tuple(str(part) for part in container["args"][:2])
 
 
+def merge(documents):
+    """What `sonde merge` makes of results, one file each."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, f"{number}.json") for number in range(len(documents))]
+        for path, document in zip(paths, documents):
+            with open(path, "w") as file:
+                file.write(document + "\n")
+        done = subprocess.run([tools.sonde, "merge", *paths], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"sonde merge: {done.stderr}")
+    return json.loads(done.stdout)
+
+
 def listens(container):
     return "ports" in container
 
@@ -28,8 +46,8 @@ class ContractTests(unittest.TestCase):
             self.skipTest(reason)
         self.addCleanup(self.place.close)
 
-    def start(self, container, hosts=()):
-        role = Role(container, self.place, hosts)
+    def start(self, container, hosts=(), index=0):
+        role = Role(container, self.place, hosts, index)
         role.__enter__()
         self.addCleanup(role.__exit__, None, None, None)
         return role
@@ -94,6 +112,28 @@ class ContractTests(unittest.TestCase):
             if label(owner["metadata"]) == "test" and command(container) == ("reload", "bench"):
                 role = self.start(container, hosts)
                 self.assertEqual(role.runs_for(20), 1, role.output)
+
+    def test_results_in_the_logs_of_the_long_lived_clients_can_be_merged(self):
+        documents = rendered("defaults", settings=(
+            "longlived.client.enabled=true", "longlived.server.delay=0s",
+            "longlived.client.connections=3", "longlived.client.think=0s",
+            "longlived.client.duration=500ms"))
+        hosts = [service["metadata"]["name"] for service in kind(documents, "Service")]
+        logs = []
+        for owner, _, container in containers(documents):
+            if command(container) == ("longlived", "server"):
+                server = self.start(container)
+                server.get_when_listening(server.ports["longlived-api"], "/readyz")
+        for owner, _, container in containers(documents):
+            if label(owner["metadata"]) == "longlived-client":
+                for index in range(owner["spec"]["completions"]):
+                    client = self.start(container, hosts, index)
+                    self.assertEqual(client.runs_for(20), 0, client.output)
+                    logs += [line for line in client.output.splitlines() if line.startswith("{")]
+        self.assertEqual(len(logs), 3)
+        self.assertEqual({json.loads(line)["seed"] for line in logs}, {0, 1, 2})
+        merged = merge(logs)
+        self.assertEqual(merged["answered"], sum(json.loads(line)["answered"] for line in logs))
 
     def test_default_ports_are_those_of_the_binary(self):
         found = {}
