@@ -24,10 +24,11 @@ endif
 # Tests that bind ports, set resource limits or read their own memory must not meet each other.
 TESTS := --disable-xctest --no-parallel
 
-# program=Debian package, or pkg-config:module=package
+# program=Debian package, pkg-config:module=package or file:path=package
 BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
 TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
-    nft=nftables ip=iproute2 promtool=prometheus
+    nft=nftables ip=iproute2 promtool=prometheus chromium=chromium \
+    file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -26,6 +26,8 @@ let package = Package(
         .target(name: "JSONCodec"),
         .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
 
+        .target(name: "Report", dependencies: ["Telemetry"]),
+
         // Adapters: the loop, and HTTP on it.
         .target(name: "Reactor", dependencies: ["CLibuv", "Pacing"]),
         .target(
@@ -62,8 +64,8 @@ let package = Package(
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "NetworkPolicy", "Instrument", "HTTP", "Telemetry", "JSONCodec",
-                "Pacing", "Reactor",
+                "EgressGateway", "NetworkPolicy", "Report", "Instrument", "HTTP", "Telemetry",
+                "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -72,6 +74,7 @@ let package = Package(
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
         .testTarget(
             name: "HTTPTests",

@@ -32,6 +32,7 @@ import Testing
             (["netpol", "proxy", "--give-up", "5"], ["--give-up"]),
             (["netpol", "demo", "--rate", "0"], ["--rate"]),
             (["netpol", "demo", "--policies", "1000000"], ["--policies", "10000"]),
+            (["netpol", "demo", "--report", "a", "--json", "a"], ["--report", "--json"]),
             (["nonsense"], ["nonsense"]),
         ])
     func usage(arguments: [String], parts: [String]) throws {
@@ -44,6 +45,36 @@ import Testing
             ["netpol", "client", "--pacing", "classic"],
             environment: ["PARALLEL_CONNECTIONS": "many"])
         expectOneLine(outcome, code: 64, containing: ["PARALLEL_CONNECTIONS=many"])
+    }
+
+    @Test(
+        "a file that cannot be written is one line before anything is measured; exit code 71",
+        arguments: ["--report", "--json"])
+    func unwritable(flag: String) throws {
+        let outcome = try Program.run(["netpol", "demo", flag, "/nonexistent/file"])
+        expectOneLine(outcome, code: 71, containing: ["/nonexistent/file", "no such file"])
+    }
+
+    @Test("the demo's page has the figures of its table, and the command that made it")
+    func demoReport() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "sonde-demo-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "it's a report.html").path
+        let outcome = try Program.run([
+            "netpol", "demo", "--policies", "12", "--clients", "3", "--rate", "200", "--no-gate",
+            "--interval", "20ms", "--report", file,
+        ])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("12 of 12 policies detected by 3 clients"))
+        let page = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(page.contains("<dt>detected</dt><dd><b>12</b><span>of 12 policies in "))
+        #expect(page.contains("<dt>wrong bounds</dt><dd><b>0</b>"))
+        for row in ["latency", "true latency", "true error", "uncertainty"] {
+            #expect(page.contains("<th scope=\"row\" class=\"words\">\(row)</th>"), "\(row)")
+        }
+        #expect(page.contains("it&#39;\\&#39;&#39;s a report.html&#39;</pre>"))
     }
 
     @Test("an address that cannot be had is one line and exit code 69")

@@ -3,8 +3,9 @@
 #
 #   install.sh [--optional] WHAT=PACKAGE...
 #
-# WHAT is a program, or pkg-config:MODULE for a library. With --optional a package that cannot be
-# installed is named and passed over (its tests are skipped); without, that is exit code 69.
+# WHAT is a program, pkg-config:MODULE for a library, or file:PATH. With --optional a package that
+# cannot be installed is named and passed over (its tests are skipped); without, that is exit code
+# 69.
 set -euo pipefail
 
 # Debian keeps nft, ip and nginx where only root's PATH looks.
@@ -22,6 +23,7 @@ fi
 
 present() {
     case $1 in
+    file:*) [ -e "${1#file:}" ] ;;
     pkg-config:*) pkg-config --exists "${1#pkg-config:}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac

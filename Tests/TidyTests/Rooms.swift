@@ -29,7 +29,7 @@ enum Rooms {
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
         "LongLived": Room(ours: instrument, external: ["Logging"]),
-        "Report": Room(ours: ["Telemetry"]),
+        "Report": Room(ours: ["Telemetry"], isPure: true),
         "sonde": Room(
             ours: instrument.union([
                 "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",

@@ -3,33 +3,37 @@ import Pacing
 import Telemetry
 
 /// What became of one policy of a demo run, beside what is known to be true of it.
-struct DemoOutcome: Equatable, Sendable {
-    var policy: String
-    var client: String
-    var address: String
+public struct DemoOutcome: Equatable, Sendable {
+    /// Its name.
+    public var policy: String
+    /// The address of the client pod.
+    public var client: String
+    /// The address of the target.
+    public var address: String
     /// When the orchestrator created the policy.
-    var created: WallClock
+    public var created: WallClock
     /// The target opened between these two moments: before and after its listener was made.
-    var opening: ClosedRange<WallClock>
+    public var opening: ClosedRange<WallClock>
     /// The result that came back through the proxy; nil when none did.
-    var timestamp: WallClock?
+    public var timestamp: WallClock?
     /// The result's lower bound, where it has one.
-    var notBefore: WallClock?
-    var attempts = 0
+    public var notBefore: WallClock?
+    /// Probes sent.
+    public var attempts = 0
 
     /// From the creation of the policy to the first answer: what a user of the instrument reads.
-    var latency: Duration? { timestamp.map { $0 - created } }
+    public var latency: Duration? { timestamp.map { $0 - created } }
     /// What that figure should have been.
-    var trueLatency: Duration { opening.upperBound - created }
+    public var trueLatency: Duration { opening.upperBound - created }
     /// By how much it is wrong.
-    var error: Duration? { timestamp.map { $0 - opening.upperBound } }
+    public var error: Duration? { timestamp.map { $0 - opening.upperBound } }
     /// By how much the result itself says that it may be wrong.
-    var uncertainty: Duration? {
+    public var uncertainty: Duration? {
         guard let timestamp, let notBefore else { return nil }
         return timestamp - notBefore
     }
     /// Whether the truth lies within the result's bounds; nil when it has none to hold.
-    var isBracketed: Bool? {
+    public var isBracketed: Bool? {
         guard let timestamp else { return nil }
         let isBelow = notBefore.map { $0 <= opening.upperBound } ?? true
         return isBelow && opening.lowerBound <= timestamp
@@ -38,11 +42,14 @@ struct DemoOutcome: Equatable, Sendable {
 
 /// A finished demo run: the same figures as a table for people and as JSON for machines.
 public struct DemoReport: Sendable {
-    var clients: Int
-    var outcomes: [DemoOutcome]
-    var elapsed: Duration
+    /// Client pods.
+    public var clients: Int
+    /// One for each policy that was created.
+    public var outcomes: [DemoOutcome]
+    /// From the start until the results were compared.
+    public var elapsed: Duration
     /// The pace of the clients until their first success; nil when they had no gate.
-    var idleInterval: Duration?
+    public var idleInterval: Duration?
 
     /// Results that came back.
     public var detected: Int { outcomes.count { $0.timestamp != nil } }
@@ -51,14 +58,20 @@ public struct DemoReport: Sendable {
     /// Whether every policy was detected within its bounds.
     public var isGood: Bool { detected == outcomes.count && unsound == 0 }
 
-    private struct Row {
-        let key: StaticString
-        let name: String
-        let samples: Samples
-        let meaning: String
+    /// A row of the table: one kind of figure over all policies.
+    public struct Row: Sendable {
+        /// In the JSON document.
+        public let key: StaticString
+        /// In the table.
+        public let name: String
+        /// Those that are known.
+        public let samples: Samples
+        /// Between which moments it lies.
+        public let meaning: String
     }
 
-    private var rows: [Row] {
+    /// From top to bottom.
+    public var rows: [Row] {
         [
             Row(
                 key: "latency", name: "latency", samples: Samples(outcomes.compactMap(\.latency)),

@@ -2,6 +2,7 @@ import ArgumentParser
 import NetworkPolicy
 import Pacing
 import Reactor
+import Telemetry
 
 struct NetworkPolicyDemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,6 +31,12 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
             "Write the summary and every policy's moments to a file.", valueName: "file"))
     var jsonPath: String?
 
+    @Option(
+        name: .customLong("report"),
+        help: ArgumentHelp(
+            "Write a page with charts to a file: self-contained HTML.", valueName: "file"))
+    var reportPath: String?
+
     @OptionGroup(title: "Probing") var probing: ProbingOptions
 
     func validate() throws {
@@ -46,6 +53,9 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         guard probing.expect == .allow else {
             throw ValidationError("--expect deny: the demo opens targets; expected allow")
         }
+        guard reportPath == nil || reportPath != jsonPath else {
+            throw ValidationError("--report and --json: expected two different files")
+        }
         let needed = policies + clients * 32 + 512
         guard needed <= EventLoop.descriptorLimit else {
             throw ValidationError(
@@ -61,16 +71,28 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         configuration.rate = rate
         configuration.probing = try probing.clientConfiguration()
         if let seed = probing.seed { configuration.seed = seed }
+        // Opened before the run: nobody should wait for figures that cannot be kept.
+        let json = try create(jsonPath)
+        let page = try create(reportPath)
+        let began = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
         let report = try measure(configuration)
         StandardStream.output.write(report.text)
-        if let jsonPath {
-            do {
-                try StandardStream.writeFile(jsonPath, report.json)
-            } catch {
-                throw Failure(error)
-            }
+        do {
+            try json?.write(report.json)
+            try page?.write(NetworkPolicyDemoPage(report: report, began: began).page.html)
+        } catch {
+            throw Failure(error)
         }
         if !report.isGood { throw ExitCode(1) }
+    }
+
+    private func create(_ path: String?) throws -> OutputFile? {
+        guard let path else { return nil }
+        do {
+            return try OutputFile(path: path)
+        } catch {
+            throw Failure(error)
+        }
     }
 
     private func measure(_ configuration: DemoConfiguration) throws -> DemoReport {
