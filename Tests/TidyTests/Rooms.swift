@@ -41,8 +41,9 @@ enum Rooms {
     static let otherFiles: [String: Set<String>] = ["CLibuv": ["module.modulemap", "shim.h"]]
 
     static let topLevel: Set<String> = [
-        ".ci", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md", "Containerfile",
-        "LICENSE", "Makefile", "Package.swift", "README.md", "Sources", "Tests", "charts",
+        ".ci", ".dockerignore", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md",
+        "Containerfile", "LICENSE", "Makefile", "Package.swift", "README.md", "Sources", "Tests",
+        "charts",
     ]
 
     /// The room of `Sources/<room>/…`.
