@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit embedding lab lint test-asan clean build-needs test-needs
+.PHONY: help demo build test unit embedding lab lint test-asan bench bench-micro thresholds clean \
+    build-needs test-needs bench-needs
 # The steps of `make test` share .build and the machine's cores: one after the other.
 .NOTPARALLEL:
 
@@ -31,6 +32,8 @@ BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev
 TEST_NEEDS := curl=curl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
     nft=nftables ip=iproute2 promtool=prometheus chromium=chromium \
     file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
+
+BENCH_NEEDS := valgrind=valgrind cc=gcc hey=hey h2load=nghttp2-client
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -138,11 +141,32 @@ test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Support/leaks.txt \
 	    swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
 
+# Figures for this machine; nothing else should run meanwhile.
+bench: build bench-needs ## Measure every claim beside its peer; writes results and README (15 min)
+	@python3 Benchmarks/bench/bench.py
+
+bench-micro: build-needs
+	@swift package --package-path Benchmarks benchmark --target Micro $(ARGS)
+
+# bench-http, bench-codec, bench-memory, bench-netpol, bench-proxy, bench-egw, bench-reload,
+# bench-longlived: one group each, which is only printed.
+bench-%: build bench-needs
+	@python3 Benchmarks/bench/bench.py $*
+
+# Counted, not timed, so that it holds on a busy machine.
+thresholds: build-needs bench-needs ## Fail when codec or pacing take a quarter more instructions
+	@echo "== thresholds"
+	@python3 Benchmarks/bench/thresholds.py $(ARGS)
+
 clean: ## Remove everything that was built
-	@rm -rf .build .build-asan .build-embedding .build-optimized .build-tools
+	@rm -rf .build .build-asan .build-embedding .build-optimized .build-tools Benchmarks/.build
 
 build-needs:
 	@Tests/Support/install.sh $(BUILD_NEEDS)
 
 test-needs: build-needs
 	@Tests/Support/install.sh --optional $(TEST_NEEDS)
+	@Tests/Support/proxies.sh
+
+bench-needs: test-needs
+	@Tests/Support/install.sh --optional $(BENCH_NEEDS)

@@ -8,6 +8,7 @@ let package = Package(
     products: [
         .library(name: "Reactor", targets: ["Reactor", "Pacing"]),
         .library(name: "HTTP", targets: ["HTTP", "HTTPCodec"]),
+        .library(name: "JSONCodec", targets: ["JSONCodec"]),
         .executable(name: "sonde", targets: ["sonde"]),
     ],
     dependencies: [
@@ -61,11 +62,26 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "LongLived",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .target(
+            name: "ProxyReload",
+            dependencies: [
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .executableTarget(
             name: "sonde",
             dependencies: [
-                "EgressGateway", "NetworkPolicy", "Report", "Instrument", "HTTP", "Telemetry",
-                "JSONCodec", "Pacing", "Reactor",
+                "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",
+                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -83,6 +99,12 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(
+            name: "InstrumentTests",
+            dependencies: [
+                "Instrument", "HTTP", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
                 "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec",
@@ -96,9 +118,22 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
+            name: "LongLivedTests",
+            dependencies: [
+                "LongLived", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "ProxyReloadTests",
+            dependencies: [
+                "ProxyReload", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "Pacing",
+                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),

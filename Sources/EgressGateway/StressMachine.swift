@@ -14,9 +14,7 @@ import Telemetry
 ///     ending    the last dial has ended            ended     finished
 ///     any       a connection has closed            same      dial, while dialing
 ///
-/// Failures of this machine are not the target's: they end the test with their own reason. Each
-/// new connection comes from the source that has the fewest, so that none reaches the number at
-/// which the kernel's search for a free port falls off a cliff before the others.
+/// Failures of this machine are not the target's: they end the test with their own reason.
 struct StressMachine: Sendable {
     struct Configuration: Sendable {
         /// Dials under way at once.
@@ -54,18 +52,13 @@ struct StressMachine: Sendable {
     /// What a dial failed of.
     enum Failure: Sendable { case target, ports, descriptors, local }
 
-    private struct Source: Sendable {
-        var connections = 0
-        var isExhausted = false
-    }
-
     private struct Dial: Sendable {
         var start: Instant
         var source: Int
     }
 
     private let configuration: Configuration
-    private var sources: [Source]
+    private var sources: SourceSpread
     /// By slot; nil while it is free.
     private var dials: [Dial?]
     private var freeSlots: [Int]
@@ -89,22 +82,12 @@ struct StressMachine: Sendable {
     ])
 
     init(configuration: Configuration) {
-        var configuration = configuration
-        if configuration.sources == 0 {
-            configuration.sources = 1
-            configuration.perSource = .max
-            isSourceGiven = false
-        } else {
-            isSourceGiven = true
-        }
         let concurrency = max(configuration.concurrency, 1)
         self.configuration = configuration
-        sources = Array(repeating: Source(), count: configuration.sources)
+        sources = SourceSpread(count: configuration.sources, perSource: configuration.perSource)
         dials = Array(repeating: nil, count: concurrency)
         freeSlots = Array((0..<concurrency).reversed())
     }
-
-    private let isSourceGiven: Bool
 
     /// Connections open now.
     var open: Int { opened - closed }
@@ -132,7 +115,7 @@ struct StressMachine: Sendable {
         _ slot: Int, _ failure: Failure, now: Instant, _ actions: inout [Action]
     ) {
         guard let dial = take(slot) else { return }
-        sources[dial.source].connections -= 1
+        sources.dialFailed(dial.source, outOfPorts: failure == .ports)
         switch failure {
         case .target:
             targetFailures += 1
@@ -140,7 +123,6 @@ struct StressMachine: Sendable {
             if failuresInRow >= max(configuration.failures, 1) { finish(.targetFailed) }
         case .ports:
             localFailures += 1
-            sources[dial.source].isExhausted = true
         case .descriptors:
             localFailures += 1
             finish(.outOfDescriptors)
@@ -153,11 +135,9 @@ struct StressMachine: Sendable {
 
     /// A connection that was open has closed.
     mutating func closed(source: Int, now: Instant, _ actions: inout [Action]) {
-        guard sources.indices.contains(source), open > 0 else { return }
+        guard open > 0 else { return }
         closed += 1
-        sources[source].connections -= 1
-        // A port of it is free again.
-        sources[source].isExhausted = false
+        sources.closed(source)
         if end == nil { proceed(now: now, &actions) }
     }
 
@@ -190,29 +170,14 @@ struct StressMachine: Sendable {
                 if dialing == 0 { finish(.outOfDescriptors) }
                 break
             }
-            guard let source = nextSource() else {
-                if dialing == 0 { finish(whyNoSource) }
+            guard let source = sources.take() else {
+                if dialing == 0 { finish(sources.isBelowLimit ? .outOfPorts : .sourcesFull) }
                 break
             }
             guard let slot = freeSlots.popLast() else { break }
             dials[slot] = Dial(start: now, source: source)
-            sources[source].connections += 1
-            actions.append(.dial(slot: slot, source: isSourceGiven ? source : nil))
+            actions.append(.dial(slot: slot, source: configuration.sources == 0 ? nil : source))
         }
         if let end, dialing == 0 { actions.append(.finished(end)) }
-    }
-
-    private func nextSource() -> Int? {
-        var best: Int?
-        for (index, source) in sources.enumerated()
-        where !source.isExhausted && source.connections < configuration.perSource {
-            if let best, sources[best].connections <= source.connections { continue }
-            best = index
-        }
-        return best
-    }
-
-    private var whyNoSource: End {
-        sources.contains { $0.connections < configuration.perSource } ? .outOfPorts : .sourcesFull
     }
 }

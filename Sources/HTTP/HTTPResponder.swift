@@ -79,6 +79,23 @@ public struct HTTPResponder {
         }
     }
 
+    /// Answers with fields written straight into the head; nothing is built for them.
+    ///
+    /// - Parameter fields: adds fields to the head after its status line, but none that frames the
+    ///   content. Where it throws, the answer is a 500.
+    @discardableResult
+    public func respond(
+        status: Int, body: UnsafeRawBufferPointer,
+        fields: (HeadWriter) throws(HTTPCodecError) -> Void
+    ) -> Bool {
+        send(status: status, body, fields)
+    }
+
+    /// Who asked; nil when the peer is gone.
+    public var peerAddress: SocketAddress? {
+        exchange.generation == generation ? exchange.connection?.connection.peerAddress : nil
+    }
+
     /// 405 with the methods that the resource has (RFC 9110 §15.5.6).
     @discardableResult
     public func respondMethodNotAllowed(allow: String) -> Bool {
@@ -166,7 +183,9 @@ public struct HTTPResponder {
     ) -> ResponsePlan? {
         let server = connection.server
         guard exchange.generation == generation else { return nil }
-        if server.isDraining { exchange.machine.pointee.stopAfterCurrent() }
+        if server.isDraining || connection.isTooOld {
+            exchange.machine.pointee.stopAfterCurrent()
+        }
         guard
             let plan = exchange.machine.pointee.startResponse(
                 status: status, content: content, server.context)

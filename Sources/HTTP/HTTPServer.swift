@@ -130,6 +130,18 @@ public final class HTTPServer {
         return listener.localAddress
     }
 
+    /// As ``listen(on:)``, but "every address" means every IPv4 address on a machine without IPv6.
+    @discardableResult
+    public func listenAnywhere(on address: SocketAddress) throws(UVError) -> SocketAddress {
+        do throws(UVError) {
+            return try listen(on: address)
+        } catch {
+            let lacksIPv6 = error.isLocal && error.kind != .addressInUse
+            guard address.ipAddress == .anyV6, lacksIPv6 else { throw error }
+            return try listen(on: SocketAddress(.anyV4, port: address.port))
+        }
+    }
+
     /// The addresses in use.
     public var addresses: [SocketAddress] { listeners.map(\.localAddress) }
 

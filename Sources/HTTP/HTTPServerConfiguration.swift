@@ -18,6 +18,9 @@ public struct HTTPServerConfiguration {
     public var lingerTimeout = Duration.seconds(2)
     /// After this many requests a connection closes; nil for any number.
     public var maximumRequestsPerConnection: Int?
+    /// The first answer after this long closes its connection, so that its client finds a server
+    /// anew; nil for never. An idle connection stays: closing it could meet a request on its way.
+    public var maximumConnectionAge: Duration?
     /// With this many connections open the server stops accepting: further peers wait in the
     /// kernel's backlog, which costs less than a 503 to each and loses nobody in a short peak.
     public var maximumConnections = 50_000

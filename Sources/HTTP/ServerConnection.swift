@@ -28,9 +28,20 @@ final class ServerConnection {
     /// What was queued when the write deadline started: less at its end is progress.
     var queuedAtStart: UInt32 = 0
 
+    /// When its next answer is to be the last; never, where the server has no limit.
+    private let oldAt: Instant
+
     init(_ connection: TCPConnection, server: HTTPServer) {
         self.connection = connection
         self.server = server
+        oldAt =
+            server.configuration.maximumConnectionAge.map { server.loop.now + $0 }
+            ?? Instant(nanoseconds: .max)
+    }
+
+    /// Whether the next answer is to close it. The clock is read only where there is a limit.
+    var isTooOld: Bool {
+        oldAt.nanoseconds != .max && server.loop.now >= oldAt
     }
 
     private static let onRead: @Sendable (TCPConnection, UnsafeRawBufferPointer) -> Void = {

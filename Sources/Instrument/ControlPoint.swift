@@ -7,22 +7,37 @@ import Reactor
 import Telemetry
 
 /// The HTTP face of a role: its own endpoints, and those that all roles have (`/healthz`,
-/// `/readyz`, `/metrics`, `/status`), with 404 and 405 for the rest.
+/// `/readyz`, `/metrics`, `/status`), with 404 and 405 for the rest, and 403 for sources that may
+/// not use it.
 ///
 /// Endpoints are added first; ``listen(on:)`` then serves them.
 public final class ControlPoint {
     private let loop: EventLoop
     private let logger: Logger
     private let maxBodyBytes: Int64
+    private let access: AccessRule
     private var server: HTTPServer?
+    private var meter: LoopMeter?
+    /// When the process was started, by the wall clock, in seconds; read once, as clocks are set.
+    private let processStart: Double
+    /// Requests from sources that may not use the API.
+    public private(set) var rejected = 0
     /// What a role adds beyond ``get(_:_:)`` and ``post(_:_:)``.
     public var router = HTTPRouter()
 
-    /// - Parameter maxBodyBytes: content beyond it is answered with 413.
-    public init(loop: EventLoop, logger: Logger, maxBodyBytes: Int64 = 64 << 10) {
+    /// - Parameters:
+    ///   - allowFrom: the sources that may use the API; empty for all. Whoever asks for `/healthz`
+    ///     or `/readyz` is answered in any case: a kubelet probes from its node's address.
+    ///   - maxBodyBytes: content beyond it is answered with 413.
+    public init(
+        loop: EventLoop, logger: Logger, allowFrom: [CIDR] = [], maxBodyBytes: Int64 = 64 << 10
+    ) {
         self.loop = loop
         self.logger = logger
         self.maxBodyBytes = maxBodyBytes
+        access = AccessRule(allowed: allowFrom)
+        let age = loop.now - ProcessStart.measure().moment
+        processStart = Double(EventLoop.wallClockNanoseconds) / 1e9 - age.inSeconds
     }
 
     /// An endpoint for GET and HEAD.
@@ -63,34 +78,72 @@ public final class ControlPoint {
         }
         get("/metrics") { [unowned self] _, responder in
             var text = PrometheusText()
-            text.family("sonde_http_requests_total", .counter, help: "Requests to this role's API.")
-            text.sample(server?.requestCount ?? 0, [("role", role)])
+            writeCommonMetrics(role: role, to: &text)
             metrics(&text)
             responder.respond(
-                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
-                body: text.bytes)
+                status: 200, contentType: PrometheusText.contentType, body: text.bytes)
         }
+    }
+
+    private func writeCommonMetrics(role: String, to text: inout PrometheusText) {
+        CommonMetrics.writeBuild(role: role, to: &text)
+        text.family(
+            "sonde_http_requests_total", .counter,
+            help: "Requests to this role's API, rejected ones included.")
+        text.sample(server?.requestCount ?? 0, [("role", role)])
+        text.family(
+            "sonde_control_rejected_total", .counter,
+            help: "Requests to this role's API from sources that --allow-from does not name.")
+        text.sample(rejected, [("role", role)])
+        CommonMetrics.write(.read(), start: processStart, to: &text)
+        if let meter { CommonMetrics.write(meter, to: &text) }
     }
 
     /// - Throws: ``UVError`` with the address that cannot be had.
     public func listen(on address: SocketAddress) throws(UVError) {
         var configuration = HTTPServerConfiguration()
         configuration.limits.maximumBodyBytes = maxBodyBytes
-        let server = HTTPServer(loop: loop, configuration: configuration, router: router)
+        let server = makeServer(configuration)
         self.server = server
-        var bound: SocketAddress
         do throws(UVError) {
-            bound = try server.listen(on: address)
+            let bound = try server.listenAnywhere(on: address)
+            logger.info("Server started on \(bound)")
         } catch {
-            // A machine without IPv6: "every address" then means every IPv4 address.
-            let lacksIPv6 = error.isLocal && error.kind != .addressInUse
-            guard address.ipAddress == .anyV6, lacksIPv6 else {
-                server.close()
-                throw error
-            }
-            bound = try server.listen(on: SocketAddress(.anyV4, port: address.port))
+            server.close()
+            throw error
         }
-        logger.info("Server started on \(bound)")
+        meter = loop.meter()
+    }
+
+    private func makeServer(_ configuration: HTTPServerConfiguration) -> HTTPServer {
+        guard access.isRestricted else {
+            return HTTPServer(loop: loop, configuration: configuration, router: router)
+        }
+        return .decidingAtHead(loop: loop, configuration: configuration) {
+            [unowned self, router] request, responder in
+            let source = request.peerAddress?.ipAddress
+            guard access.admits(source, to: request.path) else {
+                reject(request, source, responder)
+                return .ignore
+            }
+            return router.handle(request, responder)
+        }
+    }
+
+    private func reject(
+        _ request: HTTPServerRequest, _ source: IPAddress?, _ responder: HTTPResponder
+    ) {
+        rejected += 1
+        let name = source.map { "\($0)" } ?? "a source that has gone"
+        responder.respond(status: 403, body: "\(name) may not use this API\n")
+        guard logger.logLevel <= .debug || LogLineLimit.isPrinted(occurrence: rejected) else {
+            return
+        }
+        logger.warning(
+            """
+            Rejected \(request.methodString) \(request.path) from \(name), which --allow-from does \
+            not name (\(rejected) so far)
+            """)
     }
 
     /// Where it listens; the port is the one the kernel chose when 0 was asked for.

@@ -1,8 +1,11 @@
-/// Names one entry of a ``DeadlineQueue``. A token outlives its entry harmlessly: the generation
-/// tells that the place has been given to somebody else.
+/// Names one entry of a ``DeadlineQueue`` or a ``DeadlineHeap``. A token outlives its entry
+/// harmlessly: the generation tells that the place has been given to somebody else.
 public struct DeadlineToken: Hashable, Sendable {
     @usableFromInline let index: UInt32
     @usableFromInline let generation: UInt32
+
+    /// A token that names no entry, for whoever keeps one in a place of its own.
+    public static let none = DeadlineToken(index: .max, generation: 0)
 
     @inlinable
     init(index: UInt32, generation: UInt32) {

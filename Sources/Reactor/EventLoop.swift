@@ -36,6 +36,8 @@ public final class EventLoop {
     private var busyPoll: UnsafeMutablePointer<uv_idle_t>?
     private var busyPollEnd: UInt64 = 0
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
+    /// See ``meter()``.
+    var loopMeter: LoopMeter?
     private var isClosed = false
 
     /// Sets `SIGPIPE` to be ignored unless the program handles it: a write to a peer that has gone
@@ -268,6 +270,7 @@ public final class EventLoop {
 
     private func closeOwnHandles() {
         closeIdleDeadlines()
+        closeMeter()
         if let busyPoll {
             self.busyPoll = nil
             closeHandle(busyPoll) { $0?.deallocate() }

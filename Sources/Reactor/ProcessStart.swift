@@ -52,6 +52,11 @@ extension EventLoop {
     /// use `select`, which this one does not.
     public static func raiseDescriptorLimit() { sonde_raise_descriptor_limit() }
 
+    /// Processor time that this process has used so far, all threads together.
+    public static var processorTime: Duration {
+        .nanoseconds(max(sonde_processor_nanoseconds(), 0))
+    }
+
     /// The ports from which the kernel chooses the local ones of outgoing connections.
     public static var ephemeralPorts: ClosedRange<UInt16> {
         var lowest: Int32 = 0

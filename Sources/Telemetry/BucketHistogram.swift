@@ -19,6 +19,24 @@ public struct BucketHistogram: Sendable, Equatable {
         counts = Array(repeating: 0, count: upperBounds.count + 1)
     }
 
+    /// What somebody else has counted.
+    /// - Parameters:
+    ///   - counts: one for each bound, not cumulative, and one for what is above them all.
+    ///   - sum: of all values, in the metric's unit.
+    public init(upperBounds: [Double], counts: [UInt64], sum: Double) {
+        self.init(upperBounds: upperBounds)
+        precondition(counts.count == upperBounds.count + 1, "a histogram needs all its counts")
+        self.counts = counts
+        self.sum = sum
+    }
+
+    /// Adds what another one with the same bounds has counted.
+    public mutating func merge(_ other: BucketHistogram) {
+        precondition(other.upperBounds == upperBounds, "only equal buckets can be merged")
+        for (index, added) in other.counts.enumerated() { counts[index] &+= added }
+        sum += other.sum
+    }
+
     /// Bounds in seconds from a millisecond to a minute: the latencies of a network under test.
     public static let latencySeconds: [Double] = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,

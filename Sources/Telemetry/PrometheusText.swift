@@ -22,7 +22,7 @@ public struct PrometheusText {
     public typealias Labels = [(name: StaticString, value: String)]
 
     /// The value of `Content-Type` to serve this with.
-    public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+    public static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
 
     /// What has been written so far; every line is complete.
     public private(set) var bytes: [UInt8]

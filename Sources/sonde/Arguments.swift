@@ -32,6 +32,31 @@ struct NonnegativeDuration: ExpressibleByArgument {
     var defaultValueDescription: String { GoDuration(duration).description }
 }
 
+/// A length of time, or two with `..` between them for a random one: `5s`, `20s..60s`, `0`.
+struct DurationRange: ExpressibleByArgument {
+    var range: ClosedRange<Duration>
+
+    init(_ range: ClosedRange<Duration>) { self.range = range }
+
+    init?(argument: String) {
+        guard let dots = argument.firstRange(of: "..") else {
+            guard let one = NonnegativeDuration(argument: argument) else { return nil }
+            range = one.duration...one.duration
+            return
+        }
+        guard let low = NonnegativeDuration(argument: String(argument[..<dots.lowerBound])),
+            let high = NonnegativeDuration(argument: String(argument[dots.upperBound...])),
+            low.duration <= high.duration
+        else { return nil }
+        range = low.duration...high.duration
+    }
+
+    var defaultValueDescription: String {
+        let (low, high) = (GoDuration(range.lowerBound), GoDuration(range.upperBound))
+        return low == high ? "\(low)" : "\(low)..\(high)"
+    }
+}
+
 /// A whole number of at least one.
 struct PositiveCount: ExpressibleByArgument, ExpressibleByIntegerLiteral {
     var count: Int
@@ -68,6 +93,9 @@ extension CIDR: ExpressibleByArgument {
 enum Expectation {
     private static let known = [
         "duration": "a duration above zero, such as 100ms, 1.5s or 1m30s",
+        "time-range": "a duration such as 5s, or two such as 20s..60s",
+        "url": "http://host[:port][/path]",
+        "seed": "a whole number",
         "time": "a duration such as 0s, 500ms or 1m30s",
         "ip:port": "an IP address with a port, such as 10.0.0.7:1337 or [fd00::7]:1337",
         "address": "an IPv4 or IPv6 address",
@@ -75,6 +103,7 @@ enum Expectation {
         "port": "a port from 0 to 65535",
         "count": "a whole number above zero",
         "number": "a number",
+        "time=command": "a time after the start and a command, such as '2s=nginx -s reload'",
         "address:port": "an address with a port, such as 0.0.0.0:9001, [::1]:9001 or :9001",
     ]
 
@@ -111,9 +140,4 @@ struct ServiceOptions: ParsableArguments {
             "How long to finish what is under way after SIGTERM.", valueName: "duration"))
     var grace = PositiveDuration(.seconds(5))
 
-    func logger(_ loop: EventLoop, label: String) -> Logger {
-        var logger = Logger(label: label) { _ in GoStyleLog() }
-        logger.logLevel = logLevel.level
-        return logger
-    }
 }

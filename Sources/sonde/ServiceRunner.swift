@@ -7,13 +7,20 @@ import Reactor
 func runService(
     _ options: ServiceOptions, _ make: (EventLoop, Logger) throws -> any Service
 ) throws {
+    try runService(logLevel: options.logLevel, grace: options.grace.duration, make)
+}
+
+/// As above, for a role that has these flags with other defaults.
+func runService(
+    logLevel: LogLevel, grace: Duration, _ make: (EventLoop, Logger) throws -> any Service
+) throws {
     do {
         let loop = try EventLoop()
-        let logger = options.logger(loop, label: "sonde")
+        var logger = Logger(label: "sonde") { _ in GoStyleLog() }
+        logger.logLevel = logLevel.level
         let service = try make(loop, logger)
         try service.start()
         var isEnding = false
-        let grace = options.grace.duration
         let end = {
             // A second signal means now.
             guard !isEnding else { return loop.stop() }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Instrument
 import Reactor
 
 /// The command line: flags, wiring and exit codes.
@@ -10,13 +11,17 @@ struct Sonde: ParsableCommand {
         discussion: """
             Durations are written as in Go: 250ms, 1.5s, 1m30s. Results and tables go to standard \
             output, progress and logs to standard error. Exit codes: 0 success, 1 failed \
-            measurement, 64 wrong usage, 69 something needed is not available, 71 system error.
+            measurement, 64 wrong usage, 66 input that cannot be read, 69 something needed is not \
+            available, 71 system error.
 
             Called as netpolvalidator, netpolproxy or sampleapp it acts as that role of \
             `sonde netpol`; called as egw-scale-utils it has the commands of `sonde egw`.
             """,
-        version: Version.current,
-        subcommands: [NetworkPolicyCommand.self, EgressGatewayCommand.self])
+        version: Build.version,
+        subcommands: [
+            NetworkPolicyCommand.self, EgressGatewayCommand.self, ReloadCommand.self,
+            LongLivedCommand.self, MergeCommand.self,
+        ])
 
     /// Names under which pods start a role directly.
     private static let roles: [String: [String]] = [
@@ -62,6 +67,7 @@ struct Failure: Error {
     let code: Int32
 
     static func usage(_ message: String) -> Failure { Failure(message: message, code: 64) }
+    static func input(_ message: String) -> Failure { Failure(message: message, code: 66) }
     static func unavailable(_ message: String) -> Failure { Failure(message: message, code: 69) }
     static func system(_ message: String) -> Failure { Failure(message: message, code: 71) }
     static func failed(_ message: String) -> Failure { Failure(message: message, code: 1) }
@@ -80,8 +86,4 @@ struct Failure: Error {
         self.message = message
         self.code = code
     }
-}
-
-enum Version {
-    static let current = "0.1.0"
 }

@@ -68,6 +68,10 @@ final class Running {
 
     func terminate() { process.terminate() }
 
+    func interrupt() { process.interrupt() }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
     func finish() -> Program.Outcome {
         // Read to the ends first: a full pipe would keep the program from ending.
         let text = output.fileHandleForReading.readDataToEndOfFile()

@@ -41,6 +41,20 @@ import Testing
         #expect(answer.components(after: "HTTP/1.1 400").count == 1)
     }
 
+    @Test("the first answer of an old connection closes it, be it idle before or not")
+    func age() throws {
+        for (age, count) in [(Duration.zero, 1), (.seconds(3600), 2)] {
+            var configuration = HTTPServerConfiguration()
+            configuration.maximumConnectionAge = age
+            let last = "GET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            let answer = try converse(get + last, configuration: configuration) {
+                $1.respond(status: 204)
+            }
+            #expect(answer.components(after: "HTTP/1.1 204").count == count, "\(answer)")
+            #expect(answer.components(after: "\r\nConnection: close\r\n").count == 1)
+        }
+    }
+
     @Test("chunked content beyond the limit is answered with 413")
     func chunkedTooLarge() throws {
         var configuration = HTTPServerConfiguration()

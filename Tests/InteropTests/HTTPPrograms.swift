@@ -11,8 +11,16 @@ enum Program {
     /// The path of a program, or nil where it is not installed.
     static func path(_ name: String) -> String? {
         let places = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        return (places.map(String.init) + ["/usr/sbin", "/usr/local/sbin"])
+        let ours = ["/usr/sbin", "/usr/local/sbin", proxies]
+        return (places.map(String.init) + ours)
             .map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
+    /// Where Tests/Support/proxies.sh puts proxies that Debian does not have.
+    private static var proxies: String {
+        let environment = ProcessInfo.processInfo.environment
+        let home = environment["HOME"] ?? "/root"
+        return (environment["XDG_CACHE_HOME"] ?? "\(home)/.cache") + "/sonde/proxies/bin"
     }
 
     static func isInstalled(_ name: String) -> Bool { path(name) != nil }
@@ -29,7 +37,7 @@ final class ProgramRun {
         var errors: String
     }
 
-    private let identifier: pid_t
+    let identifier: pid_t
     private let exit = ExitStatus()
     private let folder: Folder
     private var onWake: (() -> Void)?

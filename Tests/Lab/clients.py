@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import signal
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import judge
@@ -29,11 +31,15 @@ class Run:
     delay_ms: tuple = ()
     # The share of the client's packets that the path loses: a lower bound may be wrong as often.
     loss: float = 0
+    # How many descriptors the client may have; 0: as many as we.
+    descriptors: int = 0
 
     def __call__(self, options):
         network = Network(self.ipv6, self.mode, self.delay_ms, self.loss)
+        # Where nobody listens yet, opening is what starts to listen.
+        targets = nullcontext() if self.mode == "refused" else target(options, network)
         try:
-            with target(options, network), client(options, network, self.flags) as program:
+            with targets, client(options, network, self.flags, self.descriptors) as program:
                 return self.measure(options, network, program)
         finally:
             network.close()
@@ -59,40 +65,80 @@ class Run:
                 PORT, index, policy_name(index), before, after)
             descriptors = max(descriptors, program.descriptors())
 
-        results = self.collect(program)
+        results = settled_results(program, self.targets)
         comparison = judge.compare(changes, results)
         broken = allowed_broken(self.targets, self.loss)
         figures = program.figures()
         figures["descriptors"] = max(descriptors, figures["descriptors"])
+        bars = judge.bars(comparison, self.p99_ms, broken)
+        if self.descriptors:
+            bars.append(judge.Bar("descriptors", figures["descriptors"], self.descriptors))
         return {
+            "numbers": {
+                "p50_ms": comparison.percentile(0.5), "p99_ms": comparison.percentile(0.99),
+                "probes": probes(program), **figures},
             "figures": {
                 "error p50/p90/p99/max": " / ".join(
                     f"{comparison.percentile(share):.1f}" for share in (0.5, 0.9, 0.99, 1)) + " ms",
                 "largest uncertainty": f"{max(comparison.uncertainties, default=0):.1f} ms",
-                "SYNs turned away": f"{network.gate.blocked():,}",
+                "turned away": f"{network.gate.blocked():,}",
                 # Not an error; but where this is large, the machine had no time for anybody.
                 "changes late by up to": f"{late * 1000:.1f} ms",
                 **readable(figures),
             },
-            "bars": judge.bars(comparison, self.p99_ms, broken),
+            "bars": bars,
             "late_ms": late * 1000,
             "examples": comparison.examples,
         }
 
-    def collect(self, program):
-        """All results, waiting at most 10 s after the last change for the missing ones.
 
-        A lower bound is final when the older probes of its target have had their say; until then
-        it holds, but is wider than it will be.
-        """
-        limit = time.monotonic() + 10
-        while True:
-            status = program.ask_json("/status")
-            results = program.ask_json("/results")
-            is_settled = status.get("phase", "done") == "done"
-            if len(results) >= self.targets and is_settled or time.monotonic() > limit:
-                return results
-            time.sleep(0.5)
+def settled_results(program, targets):
+    """All results, waiting at most 10 s after the last change for the missing ones.
+
+    A lower bound is final when the older probes of its target have had their say; until then
+    it holds, but is wider than it will be.
+    """
+    limit = time.monotonic() + 10
+    while True:
+        status = program.ask_json("/status")
+        results = program.ask_json("/results")
+        is_settled = status.get("phase", "done") == "done"
+        if len(results) >= targets and is_settled or time.monotonic() > limit:
+            return results
+        time.sleep(0.5)
+
+
+def probes(program):
+    """How many it has sent so far; None if it does not say."""
+    return program.ask_json("/status").get("probes")
+
+
+def stopped(options, targets=100):
+    """The server is there, and its kernel accepts; but it answers nobody until it is continued."""
+    network = Network()
+    addresses = [network.address(index) for index in range(targets)]
+    try:
+        with target(options, network) as server, client(options, network, ("--no-gate",)) as program:
+            network.gate.open(addresses)
+            server.process.send_signal(signal.SIGSTOP)
+            program.ask_for("/check", "POST", connection_list(addresses))
+            time.sleep(2.5)
+            early = program.ask_json("/results")
+            before = time.time_ns()
+            server.process.send_signal(signal.SIGCONT)
+            after = time.time_ns()
+            changes = {
+                address: judge.Change(PORT, index, policy_name(index), before, after)
+                for index, address in enumerate(addresses)}
+            comparison = judge.compare(changes, settled_results(program, targets))
+    finally:
+        network.close()
+    return {
+        "figures": {"error p50/max": f"{comparison.percentile(0.5):.1f} / "
+                    f"{comparison.percentile(1):.1f} ms"},
+        "bars": judge.bars(comparison, 120) + [judge.Bar("results too early", len(early), 0)],
+        "examples": comparison.examples,
+    }
 
 
 def allowed_broken(targets, loss):
@@ -123,6 +169,37 @@ def memory(options, targets=10_000):
         network.close()
 
 
+def growth(options):
+    """A hundred targets, then ten thousand, at one pace: 10,000 probes a second, none answered."""
+    costs, memory = {}, {}
+    for targets in (100, 10_000):
+        network = Network()
+        try:
+            # Ten probes of each are out, or one of ten: as many flights at any time.
+            flags = ("--no-gate", "--interval", f"{targets // 10}ms", "--max-rate", "10000")
+            with client(options, network, flags) as program:
+                program.ask_for(
+                    "/check", "POST", connection_list(network.address(i) for i in range(targets)))
+                time.sleep(3)
+                before, sent = program.figures(), network.gate.blocked()
+                time.sleep(6)
+                after, sent = program.figures(), network.gate.blocked() - sent
+                costs[targets] = (after["processor_s"] - before["processor_s"]) / sent * 1e6
+                memory[targets] = after["anonymous_mb"] * 2**20
+        finally:
+            network.close()
+    each = (memory[10_000] - memory[100]) / 9_900
+    few, many = costs[100], costs[10_000]
+    return {
+        "numbers": {"few_us": few, "many_us": many, "target_b": each},
+        "figures": {"processor a probe": f"{few:.1f} µs of 100 targets, {many:.1f} µs of 10,000"},
+        "bars": [
+            judge.Bar("processor, many to few", many / few, 1.2),
+            judge.Bar("memory a target", each, 400, "B"),
+        ],
+    }
+
+
 def idle(options):
     """A client that was never asked for anything."""
     with client(options, None) as program:
@@ -137,10 +214,13 @@ def idle(options):
     }
 
 
-def client(options, network, flags=()):
+def client(options, network, flags=(), descriptors=0):
     place, port = (network.client, CLIENT_PORT) if network else (None, free_port())
     command = [*options.sonde, "netpol", "client", "--listen", f"127.0.0.1:{port}"]
-    return Program(command + list(flags) + options.client_flags, port, place)
+    command += [*flags, *options.client_flags]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
+    return Program(command, port, place)
 
 
 def target(options, network):

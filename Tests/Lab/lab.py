@@ -17,6 +17,8 @@ import unittest
 
 import clients
 import gateways
+import longlived
+import longlived_peers
 import network
 import proxies
 from clients import Run
@@ -32,6 +34,19 @@ SCENARIOS = {
     "defaults": (True, True, "1,000 targets, all defaults", Run(1000, 50, 300)),
     "no-gate": (True, True, "1,000 targets, --no-gate", Run(1000, 50, 120, ("--no-gate",))),
     "fast": (True, True, "5,000 targets, " + " ".join(FAST), Run(5000, 250, 150, FAST)),
+    "growth": (False, True, "the cost of a probe with 100 targets and with 10,000",
+               clients.growth),
+    "few": (False, True, "100 targets, --no-gate --interval 10ms",
+            Run(100, 20, 12, ("--no-gate", "--interval", "10ms"))),
+    # The rate limit stretches the interval to 200 ms.
+    "many": (False, True, "10,000 targets, " + " ".join(FAST), Run(10_000, 500, 400, FAST)),
+    "refused": (False, True, "500 targets that nobody listens on at first",
+                Run(500, 50, 120, ("--no-gate",), mode="refused")),
+    "stopped": (False, True, "100 targets whose server is stopped, and continued",
+                clients.stopped),
+    # A dropped SYN holds a descriptor for 250 ms (--min-flight): the interval becomes 300 ms.
+    "descriptors": (False, True, "1,000 targets, --no-gate, and 1,024 descriptors",
+                    Run(1000, 50, 400, ("--no-gate",), descriptors=1024)),
     "reject": (False, True, "500 targets, SYNs rejected",
                Run(500, 50, 120, ("--no-gate",), mode="reject")),
     "ipv6": (False, True, "500 targets over IPv6",
@@ -50,6 +65,7 @@ SCENARIOS = {
     "deny-reject": (False, True, "1,000 targets shut one by one, SYNs rejected",
                     Run(1000, 50, 300, ("--expect", "deny"), mode="reject", deny=True)),
     "proxy": (True, False, "200 clients × 10 connections", proxies.small),
+    "proxy-thousand": (False, False, "1,000 clients × 10 connections", proxies.thousand),
     "proxy-large": (True, False, "200 clients × 1,000 connections", proxies.large),
     "proxy-broken": (True, False, "195 good clients and 5 broken ones", proxies.broken),
     "egw": (True, True, "masquerading found by a probe every 50 ms", Masquerade(50, "closed", 2)),
@@ -68,6 +84,21 @@ SCENARIOS = {
     "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
     "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
+    "longlived": (True, True, "two of three pods restart, three ways to end connections",
+                  longlived.Restart(300, 2, 5, 8, 11, "1s")),
+    # The bar on a machine that others use, too, is one that only a fall off the cliff misses.
+    "longlived-hold": (True, False, "19,000 requests in flight between two processes",
+                       longlived.Hold(19_000, 1, 5000)),
+    "longlived-open": (False, False, "the same, five times, opened within a second",
+                       longlived.Hold(19_000, 5, 1000)),
+    "longlived-peers": (True, False, "Flask, Python, nginx, a shell pipeline",
+                        longlived_peers.peers),
+    "longlived-failures": (True, True, "a killed pod, resets, a name that is gone",
+                           longlived_peers.failures),
+    "longlived-crowd": (False, False, "102,000 requests in flight between twelve processes",
+                        longlived.crowd),
+    "longlived-age": (False, True, "the same for longer, connections of at most 5 s",
+                      longlived.Restart(1000, 10, 20, 30, 40, "5s", prints_tables=True)),
 }
 
 
@@ -197,6 +228,8 @@ def run_once(name, options):
         return {"figures": {}, "bars": [], "missed": [str(error)]}
     for what, figure in found["figures"].items():
         print(f"  {what:<24} {figure}")
+    for what, table in found.pop("tables", {}).items():
+        print(f"  {what}:\n" + "".join(f"      {line}\n" for line in table.splitlines()), end="")
     for bar in found["bars"]:
         print(bar)
         if not bar.holds and bar.name in found.get("examples", {}):

@@ -92,7 +92,12 @@ class Network:
     def build(self, mode, delay_ms, loss):
         self.lay_cable(delay_ms)
         self.route()
-        self.gate = Gate(self.target, self.ipv6, mode, loss)
+        if mode == "refused":
+            from listeners import Listeners  # which needs this module
+
+            self.gate = Listeners(self.target)
+        else:
+            self.gate = Gate(self.target, self.ipv6, mode, loss)
 
     def lay_cable(self, delay_ms):
         if delay_ms:

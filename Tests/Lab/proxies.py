@@ -40,15 +40,19 @@ def small(options):
     return fan_out(options, connections=10, seconds=0.15, memory_mb=None)
 
 
+def thousand(options):
+    return fan_out(options, connections=10, seconds=0.25, memory_mb=None, clients=1000)
+
+
 def large(options):
     return fan_out(options, connections=1000, seconds=0.3, memory_mb=60)
 
 
-def fan_out(options, connections, seconds, memory_mb):
-    fakes = [fake(index, connections) for index in range(200)]
+def fan_out(options, connections, seconds, memory_mb, clients=200):
+    fakes = [fake(index, connections) for index in range(clients)]
     lists = {one.address: connection_list(index, connections) for index, one in enumerate(fakes)}
     port = free_port()
-    with FakeClients(fakes, port) as clients, proxy(options, port) as program:
+    with FakeClients(fakes, port) as pods, proxy(options, port) as program:
         exchange = Exchange(program, lists)
         delivered = exchange.deliver(limit=30)
         collected = exchange.collect(limit=30)
@@ -56,7 +60,7 @@ def fan_out(options, connections, seconds, memory_mb):
         results = program.ask_for("/results")
         fetched = time.monotonic() - began
         figures = program.figures()
-        faults = wrong_lists(clients.report(), lists) + wrong_results(fakes, json.loads(results))
+        faults = wrong_lists(pods.report(), lists) + wrong_results(fakes, json.loads(results))
     bars = [
         judge.Bar("delivered", delivered, seconds, "s"),
         judge.Bar("collected", collected, seconds, "s"),

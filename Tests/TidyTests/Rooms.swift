@@ -28,7 +28,7 @@ enum Rooms {
         "NetworkPolicy": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
-        "LongLived": Room(ours: instrument, external: ["Logging"]),
+        "LongLived": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "Report": Room(ours: ["Telemetry"], isPure: true),
         "sonde": Room(
             ours: instrument.union([

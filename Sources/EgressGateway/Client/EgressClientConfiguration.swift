@@ -9,6 +9,8 @@ public struct EgressClientConfiguration: Sendable {
     public var start: ProcessStart
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 2112)
+    /// The sources that may use the API; empty for all.
+    public var allowFrom: [CIDR] = []
     /// Between two probes.
     public var interval = Duration.milliseconds(50)
     /// The longest a probe may take; nil for one second, or the interval if that is longer.

@@ -22,7 +22,8 @@ public final class EgressClientService: Service {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
-        control = ControlPoint(loop: loop, logger: logger)
+        control = ControlPoint(
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
         control.common(
             role: "egw-client", isReady: { [unowned self] in isFinished },
             status: { [unowned self] in writeStatus(to: &$0) },

@@ -10,6 +10,8 @@ public struct ExternalTargetConfiguration: Sendable {
     public var keepsOpen = false
     /// Where `/metrics` and `/status` are served; nil for nowhere.
     public var metricsListen: SocketAddress?
+    /// The sources that may use `/metrics` and `/status`; empty for all.
+    public var allowFrom: [CIDR] = []
     /// A CSV file for the source of every connection; nil for none.
     public var recordPath: String?
 

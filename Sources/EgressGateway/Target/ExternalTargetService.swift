@@ -32,7 +32,8 @@ public final class ExternalTargetService: Service {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
-        control = ControlPoint(loop: loop, logger: logger)
+        control = ControlPoint(
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
         onClose = { [unowned self] in closed($0) }
         control.common(
             role: "egw-external-target", status: { [unowned self] in writeStatus(to: &$0) },

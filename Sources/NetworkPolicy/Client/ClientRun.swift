@@ -14,7 +14,9 @@ final class ClientRun {
     /// The wall-clock moment of each result, taken when it came: the clock may be set later.
     private var moments: [WallClock?]
     private(set) var isFinished = false
-    private(set) var uncertainty = BucketHistogram(upperBounds: BucketHistogram.latencySeconds)
+    /// Without the probes, which the ledger counts.
+    private var ownFigures = ClientFigures()
+    private let startedAt: Instant
     private(set) var largestUncertainty = Duration.zero
 
     init(
@@ -25,6 +27,7 @@ final class ClientRun {
         self.configuration = configuration
         self.logger = logger
         moments = Array(repeating: nil, count: list.targets.count)
+        startedAt = loop.now
         let seed = UInt64(bitPattern: EventLoop.wallClockNanoseconds)
         let machine = configuration.machine(
             policies: list.targets.map { Int($0.policy) }, seed: seed)
@@ -88,26 +91,28 @@ final class ClientRun {
 
     private func record(_ target: Int) {
         guard let runner, let result = runner.ledger[target] else { return }
+        ownFigures.detection.observe(result.moment - startedAt)
         let now = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
         moments[target] = now + (result.moment - loop.now)
     }
 
     /// The last word of a run: with every figure, how wrong it may be.
     private func summarize() {
-        var unbounded = 0
         for target in list.targets.indices {
             guard let result = runner?.ledger[target] else { continue }
             guard let width = result.uncertainty else {
-                unbounded += 1
+                ownFigures.unbounded += 1
                 continue
             }
-            uncertainty.observe(width)
+            ownFigures.uncertainty.observe(width)
             largestUncertainty = max(largestUncertainty, width)
         }
         let detected = list.targets.count - (runner?.ledger.pending ?? 0)
         var line = "Finished: \(detected) of \(list.targets.count) targets detected, largest "
         line += "uncertainty \(GoDuration(largestUncertainty))"
-        if unbounded > 0 { line += ", \(unbounded) results without a lower bound" }
+        if ownFigures.unbounded > 0 {
+            line += ", \(ownFigures.unbounded) results without a lower bound"
+        }
         logger.info("\(line)")
     }
 
@@ -156,6 +161,13 @@ final class ClientRun {
             writer.integer(runner.ledger.failures[Int(reason.rawValue)])
         }
         writer.endObject()
+    }
+
+    /// What this run adds to the client's counters.
+    var figures: ClientFigures {
+        var figures = ownFigures
+        if let runner { figures.count(runner.ledger, inFlight: runner.inFlight) }
+        return figures
     }
 
     var ledger: ProbeLedger? { runner?.ledger }

@@ -14,6 +14,8 @@ public final class ClientService: Service {
     private let control: ControlPoint
     private var run: ClientRun?
     private var runs = 0
+    /// Of the runs that were replaced.
+    private var earlier = ClientFigures()
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
     public init(loop: EventLoop, configuration: ClientConfiguration, logger: Logger) {
@@ -21,7 +23,8 @@ public final class ClientService: Service {
         self.configuration = configuration
         self.logger = logger
         control = ControlPoint(
-            loop: loop, logger: logger, maxBodyBytes: configuration.maxBodyBytes)
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom,
+            maxBodyBytes: configuration.maxBodyBytes)
         control.post("/check") { [unowned self] in check($0, $1) }
         control.get("/results") { [unowned self] _, responder in
             responder.respond(
@@ -73,7 +76,10 @@ public final class ClientService: Service {
             return
         }
         responder.respond(status: 200, literal: "Check Request received, processing...\n")
-        run?.stop()
+        if let run {
+            run.stop()
+            earlier.add(run.figures)
+        }
         runs += 1
         let new = ClientRun(
             loop: loop, list: list, configuration: configuration, logger: logger)
@@ -91,18 +97,14 @@ public final class ClientService: Service {
         let ledger = run?.ledger
         text.family("sonde_netpol_runs_total", .counter, help: "Connection lists received.")
         text.sample(runs)
-        text.family("sonde_netpol_targets", .gauge, help: "Targets of this run by state.")
         let pending = ledger?.pending ?? 0
+        text.family("sonde_netpol_targets", .gauge, help: "Targets of this run by state.")
         text.sample(pending, [("state", "pending")])
         text.sample((ledger?.count ?? 0) - pending, [("state", "detected")])
-        text.sample(ledger?.failedTargets ?? 0, [("state", "failed")])
-        text.family("sonde_netpol_probes", .gauge, help: "Probes started in this run.")
-        text.sample(ledger?.probes ?? 0)
-        text.family("sonde_netpol_probe_failures", .gauge, help: "Failed probes of this run.")
-        for reason in ProbeFailure.allCases {
-            text.sample(
-                ledger?.failures[Int(reason.rawValue)] ?? 0, [("reason", reason.words)])
-        }
+        text.family(
+            "sonde_netpol_failing_targets", .gauge,
+            help: "Targets of this run that once failed --attempts times in a row.")
+        text.sample(ledger?.failedTargets ?? 0)
         text.family("sonde_netpol_probes_in_flight", .gauge, help: "Probes under way.")
         text.sample(run?.inFlight ?? 0)
         text.family(
@@ -111,12 +113,9 @@ public final class ClientService: Service {
         text.sample(run?.effectiveInterval.inSeconds ?? 0)
         text.family("sonde_netpol_gate_open", .gauge, help: "Whether full pace has begun.")
         text.sample(run?.isGateOpen == true ? 1 : 0)
-        if let run {
-            text.family(
-                "sonde_netpol_uncertainty_seconds", .histogram,
-                help: "Width of the bounds of the results of a finished run.")
-            text.sample(run.uncertainty)
-        }
+        var figures = earlier
+        if let run { figures.add(run.figures) }
+        figures.write(to: &text)
     }
 }
 

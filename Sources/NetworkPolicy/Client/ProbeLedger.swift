@@ -77,6 +77,8 @@ struct ProbeLedger: Sendable {
     private(set) var failedTargets = 0
     /// Probes started.
     private(set) var probes = 0
+    /// Probes answered with 200, also those of targets that have their result.
+    private(set) var answers = 0
     /// Failed probes by reason, in the order of ``ProbeFailure``.
     private(set) var failures = [Int](repeating: 0, count: ProbeFailure.allCases.count)
     /// The longest time from a probe's start to its answer, of answers to a first SYN.
@@ -151,6 +153,7 @@ struct ProbeLedger: Sendable {
     mutating func answered(_ flight: Flight, now: Instant, _ actions: inout [ProbeAction]) {
         let target = Int(flight.target)
         let clean = !flight.retransmitted
+        answers += 1
         if clean { longestRoundTrip = max(longestRoundTrip, now - flight.start) }
         switch expectation {
         case .allow:

@@ -5,6 +5,8 @@ import Reactor
 public struct ProxyConfiguration: Sendable {
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 9002)
+    /// The sources that may use the API; empty for all.
+    public var allowFrom: [CIDR] = []
     /// Where a client listens that `/initiate` names without a port.
     public var clientPort: UInt16 = 9001
     /// Exchanges with clients at a time. 20 is what the older tool has.

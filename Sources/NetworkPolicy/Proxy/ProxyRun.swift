@@ -46,7 +46,7 @@ final class ProxyRun {
     private var results: [[UInt8]?]
     private(set) var resultBytes = 0
 
-    private(set) var failedRequests: [Step: Int] = [:]
+    private(set) var figures = ProxyFigures()
     private var limiter = LogLineLimiter<Int>()
 
     init(
@@ -106,6 +106,7 @@ final class ProxyRun {
 
     private func delivered(_ client: Int) {
         failures[client] = nil
+        figures[.deliver].succeeded += 1
         logger.info("Connections sent to \(url(client))/check successfully")
     }
 
@@ -152,6 +153,7 @@ final class ProxyRun {
         guard let delivery else { return }
         for client in delivery.unsettled {
             undelivered.insert(client)
+            figures[.deliver].givenUp += 1
             let reason = failures[client].map { $0.reason + "; " } ?? ""
             failures[client] = Failure(
                 step: .deliver, attempt: failures[client]?.attempt ?? 0,
@@ -163,6 +165,7 @@ final class ProxyRun {
 
     private func collected(_ client: Int, _ body: [UInt8]) {
         failures[client] = nil
+        figures[.collect].succeeded += 1
         resultBytes += body.count - (results[client]?.count ?? 0)
         results[client] = body
         if configuration.logsResults { logResults(body) }
@@ -225,7 +228,7 @@ final class ProxyRun {
     }
 
     private func failed(_ step: Step, _ client: Int, attempt: Int, _ reason: String) {
-        failedRequests[step, default: 0] += 1
+        figures[step].failed += 1
         failures[client] = Failure(step: step, attempt: attempt, reason: reason)
         guard limiter.occur(client) != nil || logger.logLevel <= .debug else { return }
         let path = step == .deliver ? "/check" : "/results"
@@ -234,6 +237,7 @@ final class ProxyRun {
 
     private func gaveUp(_ step: Step, _ client: Int) {
         if step == .deliver { undelivered.insert(client) }
+        figures[step].givenUp += 1
         failures[client]?.isGivenUp = true
         let reason = failures[client]?.reason ?? ""
         logger.error("Client \(clients[client].client) given up: \(reason)")
@@ -269,7 +273,7 @@ final class ProxyRun {
             json.beginObject()
             json.member("done", integer: counts.done)
             json.member("givenUp", integer: counts.givenUp)
-            json.member("failedRequests", integer: failedRequests[step] ?? 0)
+            json.member("failedRequests", integer: figures[step].failed)
             json.endObject()
         }
         json.member("inFlight", integer: inFlight)

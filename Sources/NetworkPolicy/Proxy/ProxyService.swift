@@ -18,7 +18,7 @@ public final class ProxyService: Service {
     private var runs = 0
     private var isDraining = false
     /// Of the runs that were replaced.
-    private var earlierFailures: [ProxyRun.Step: Int] = [:]
+    private var earlier = ProxyFigures()
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
     public init(loop: EventLoop, configuration: ProxyConfiguration, logger: Logger) {
@@ -27,7 +27,8 @@ public final class ProxyService: Service {
         self.logger = logger
         exchange = ProxyExchange(loop: loop, configuration: configuration)
         control = ControlPoint(
-            loop: loop, logger: logger, maxBodyBytes: configuration.maxBodyBytes)
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom,
+            maxBodyBytes: configuration.maxBodyBytes)
         control.post("/initiate") { [unowned self] in initiate($0, $1) }
         control.get("/checkConnectionsStatus") { [unowned self] in
             respond(run?.isDelivered ?? false, $1)
@@ -84,9 +85,7 @@ public final class ProxyService: Service {
         responder.respond(status: 200, literal: "Initiate Request received, processing...\n")
         if let run {
             run.stop()
-            for step in ProxyRun.Step.allCases {
-                earlierFailures[step, default: 0] += run.failedRequests[step] ?? 0
-            }
+            earlier.add(run.figures)
         }
         runs += 1
         let new = ProxyRun(
@@ -134,13 +133,9 @@ public final class ProxyService: Service {
                 text.sample(count, [("step", step.rawValue), ("state", state)])
             }
         }
-        text.family(
-            "sonde_netpol_proxy_request_failures_total", .counter,
-            help: "Requests to clients that failed.")
-        for step in ProxyRun.Step.allCases {
-            let failures = (run?.failedRequests[step] ?? 0) + (earlierFailures[step] ?? 0)
-            text.sample(failures, [("step", step.rawValue)])
-        }
+        var figures = earlier
+        if let run { figures.add(run.figures) }
+        figures.write(to: &text)
         text.family("sonde_netpol_proxy_requests_in_flight", .gauge, help: "Requests under way.")
         text.sample(run?.inFlight ?? 0)
         text.family("sonde_netpol_proxy_result_bytes", .gauge, help: "Results held, in bytes.")

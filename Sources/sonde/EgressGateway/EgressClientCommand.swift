@@ -38,6 +38,7 @@ struct EgressClientCommand: ParsableCommand {
     var listen = SocketAddress(.anyV6, port: 2112)
 
     @OptionGroup(title: "Stress") var stress: StressOptions
+    @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     func validate() throws {
@@ -52,6 +53,7 @@ struct EgressClientCommand: ParsableCommand {
         var configuration = EgressClientConfiguration(
             target: externalTargetAddr.address, start: .measure())
         configuration.listen = listen
+        configuration.allowFrom = access.allowFrom
         configuration.interval = interval.duration
         configuration.testTimeout = testTimeout.duration
         configuration.probeTimeout = probeTimeout?.duration

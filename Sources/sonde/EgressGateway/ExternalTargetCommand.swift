@@ -39,6 +39,7 @@ struct ExternalTargetCommand: ParsableCommand {
             valueName: "file"))
     var record: String?
 
+    @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     mutating func run() throws {
@@ -46,6 +47,7 @@ struct ExternalTargetCommand: ParsableCommand {
         configuration.listen = SocketAddress(listenAddress, port: listenPort)
         configuration.keepsOpen = keepOpen
         configuration.metricsListen = metricsListen
+        configuration.allowFrom = access.allowFrom
         configuration.recordPath = record
         EventLoop.raiseDescriptorLimit()
         var target: ExternalTargetService?

@@ -20,11 +20,13 @@ struct NetworkPolicyClientCommand: ParsableCommand {
     var listen = SocketAddress(.anyV6, port: 9001)
 
     @OptionGroup(title: "Probing") var probing: ProbingOptions
+    @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     mutating func run() throws {
         var configuration = try probing.clientConfiguration()
         configuration.listen = listen
+        configuration.allowFrom = access.allowFrom
         try runService(service) { loop, logger in
             ClientService(loop: loop, configuration: configuration, logger: logger)
         }

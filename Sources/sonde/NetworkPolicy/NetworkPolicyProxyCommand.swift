@@ -39,6 +39,7 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
     @Flag(help: "Log every result that was collected.")
     var logResults = false
 
+    @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     func validate() throws {
@@ -50,6 +51,7 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
     mutating func run() throws {
         var configuration = ProxyConfiguration()
         configuration.listen = listen
+        configuration.allowFrom = access.allowFrom
         configuration.clientPort = clientPort
         configuration.parallel = parallel.count
         configuration.requestTimeout = timeout.duration

@@ -153,15 +153,58 @@ import Testing
                             ask(loop, client.address, "GET", "/results") { _, body, _ in
                                 #expect(body.contains("\"npname\":\"second\""))
                                 #expect(!body.contains("ingress-0-1"))
-                                first.close()
-                                second.close()
-                                client.drain(grace: .seconds(1)) {}
+                                expectMetrics(loop, client) {
+                                    first.close()
+                                    second.close()
+                                    client.drain(grace: .seconds(1)) {}
+                                }
                             }
                         }
                     }
                 }
             }
         }
+    }
+
+    /// Two runs with one target each, which answered the first probe: counters hold both.
+    private func expectMetrics(
+        _ loop: EventLoop, _ client: ClientService, then: @escaping () -> Void
+    ) {
+        ask(loop, client.address, "GET", "/metrics") { _, body, _ in
+            for line in [
+                "sonde_netpol_runs_total 2", "sonde_netpol_targets{state=\"detected\"} 1",
+                "sonde_netpol_targets{state=\"pending\"} 0", "sonde_netpol_probes_in_flight 0",
+                "sonde_netpol_detection_seconds_count 2",
+                "sonde_netpol_uncertainty_seconds_count 0",
+                "sonde_netpol_unbounded_results_total 2",
+                "sonde_netpol_probes_total{outcome=\"refused\"} 0",
+            ] {
+                #expect(body.contains(line + "\n"), "\(line)")
+            }
+            #expect(!body.contains("sonde_netpol_probes_total{outcome=\"answered\"} 0\n"))
+            then()
+        }
+    }
+
+    @Test("a probe counts under one outcome when it ends: answers, failures and cancellations")
+    func outcomes() {
+        var ledger = ProbeLedger(targets: 1, expectation: .allow, attempts: 3)
+        for _ in 0..<7 { ledger.launched(0) }
+        var actions: [ProbeAction] = []
+        var flight = Flight()
+        flight.target = 0
+        ledger.failed(flight, .refused, now: Instant(nanoseconds: 2), &actions)
+        ledger.failed(flight, .local, now: Instant(nanoseconds: 2), &actions)
+        ledger.answered(flight, now: Instant(nanoseconds: 3), &actions)
+        ledger.answered(flight, now: Instant(nanoseconds: 4), &actions)
+        var figures = ClientFigures()
+        figures.count(ledger, inFlight: 2)
+        #expect(figures.answered == 2 && figures.cancelled == 1)
+        #expect(figures.failures[Int(ProbeFailure.refused.rawValue)] == 1)
+        var twice = figures
+        twice.add(figures)
+        #expect(twice.answered == 4 && twice.cancelled == 2)
+        #expect(twice.failures.reduce(0, +) == 4)
     }
 
     @Test(

@@ -77,6 +77,22 @@ import Testing
         #expect(
             metrics.contains(#"sonde_netpol_proxy_clients{step="collect",state="given_up"} 4"#))
         #expect(metrics.contains(#"sonde_netpol_proxy_clients{step="collect",state="done"} 10"#))
+        for step in ["deliver", "collect"] {
+            let requests = #"sonde_netpol_proxy_requests_total{step="\#(step)","#
+            #expect(metrics.contains(requests + "outcome=\"succeeded\"} 10\n"))
+            #expect(!metrics.contains(requests + "outcome=\"failed\"} 0\n"))
+            #expect(metrics.contains("sonde_netpol_proxy_given_up_total{step=\"\(step)\"} 4\n"))
+        }
+        // Collecting again, or a new run, does not take back what was counted.
+        bench.collect()
+        bench.initiate(Array(repeating: list, count: 14))
+        bench.run { bench.isTrue("/checkConnectionsStatus") }
+        let later = bench.call("GET", "/metrics").body
+        #expect(later.contains("sonde_netpol_proxy_given_up_total{step=\"deliver\"} 8\n"))
+        #expect(later.contains("sonde_netpol_proxy_given_up_total{step=\"collect\"} 8\n"))
+        #expect(
+            later.contains(
+                #"sonde_netpol_proxy_requests_total{step="collect",outcome="succeeded"} 20"#))
         bench.end()
     }
 

@@ -1,6 +1,6 @@
 """Prints the resident bytes an idle accepted connection of the hello server costs.
 
-Usage: idle-memory.py [CONNECTIONS]     needs the release build of hello-sonde, and descriptors
+Usage: idle_memory.py [CONNECTIONS]     needs the release build of hello-sonde, and descriptors
 
 The difference of two counts of connections, so that the process itself does not count. Every
 connection has had one request, and is idle. Connections come from several loopback addresses.

@@ -1,0 +1,54 @@
+"""Counts user-space instructions with callgrind: the same on a busy machine as on an idle one."""
+
+import re
+import signal
+import subprocess
+import sys
+
+from programs import BUILT, HERE, PEERS, Failed, need, scratch
+
+FEW, MANY = 2000, 12000
+
+
+def callgrind(command, folder, during=None):
+    """Instructions of a whole run; `during(first line of its output)` happens meanwhile."""
+    need("valgrind")
+    out = folder / "callgrind"
+    process = subprocess.Popen(
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        if during:
+            during(process.stdout.readline().strip())
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+        process.wait()
+    found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)
+    if not found:
+        raise Failed(f"callgrind: {errors.strip()[-200:]}")
+    return int(found.group(1))
+
+
+def count_server(name, connections=64):
+    """Instructions of one request; starting and ending do not count."""
+    program = PEERS / name if (PEERS / name).exists() else BUILT / name
+    totals = []
+    for count in (FEW, MANY):
+        with scratch("callgrind") as folder:
+            totals.append(callgrind(
+                [program], folder,
+                lambda address: subprocess.run(
+                    [sys.executable, HERE / "load.py", address, str(count), str(connections)],
+                    check=True, stdout=subprocess.DEVNULL)))
+    return (totals[1] - totals[0]) / (MANY - FEW)
+
+
+def count_work(name, few, many):
+    """Instructions of one repetition of a piece of work of `micro-sonde`."""
+    totals = []
+    for count in (few, many):
+        with scratch("callgrind") as folder:
+            totals.append(callgrind([BUILT / "micro-sonde", name, count], folder))
+    return (totals[1] - totals[0]) / (many - few)

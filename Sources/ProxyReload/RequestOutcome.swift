@@ -1,0 +1,85 @@
+/// What became of one request: the status that answered it, or why none did.
+public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// 100 to 999: a status. Above: the failures below.
+    public let code: UInt16
+
+    private init(_ code: UInt16) { self.code = code }
+
+    /// Answered with this status, of three digits.
+    public init(status: Int) { code = UInt16(clamping: min(max(status, 100), 999)) }
+
+    /// Nobody listened, or a firewall answered with a reset.
+    public static let refused = RequestOutcome(1000)
+    /// No connection within the timeout.
+    public static let connectTimedOut = RequestOutcome(1001)
+    /// The network said that the host cannot be reached.
+    public static let unreachable = RequestOutcome(1002)
+    /// The peer reset the connection before the whole response was there.
+    public static let reset = RequestOutcome(1003)
+    /// The peer closed the connection before the whole response was there.
+    public static let closed = RequestOutcome(1004)
+    /// No whole response within the timeout.
+    public static let timedOut = RequestOutcome(1005)
+    /// What came was not HTTP/1.1.
+    public static let malformed = RequestOutcome(1006)
+    /// This machine's own affair: out of descriptors, ports or memory.
+    public static let local = RequestOutcome(1007)
+    /// Anything else that the system said.
+    public static let other = RequestOutcome(1008)
+
+    /// Whether a response came, whatever its status.
+    public var isAnswered: Bool { code < 1000 }
+    /// Whether the response had status 200.
+    public var isSuccess: Bool { code == 200 }
+
+    /// In words; for `isAnswered` the three digits.
+    public var description: String {
+        switch self {
+        case .refused: "connection refused"
+        case .connectTimedOut: "connect timed out"
+        case .unreachable: "host unreachable"
+        case .reset: "connection reset"
+        case .closed: "connection closed"
+        case .timedOut: "timed out"
+        case .malformed: "malformed response"
+        case .local: "no descriptor or port"
+        case .other: "connection failed"
+        default: "\(code)"
+        }
+    }
+
+    public static func < (a: RequestOutcome, b: RequestOutcome) -> Bool { a.code < b.code }
+}
+
+/// What is recorded of one request.
+public struct RequestRecord: Equatable, Sendable {
+    /// When its outcome was known, in nanoseconds since the start of the test.
+    public var nanoseconds: Int64
+    /// From its start to its outcome, in nanoseconds. Closed loop: it starts when the client turns
+    /// to it, before connecting where that is needed. Open loop: when it was due.
+    public var latencyNanoseconds: Int64
+    /// Which client, counted from zero.
+    public var client: Int
+    /// Status or failure.
+    public var outcome: RequestOutcome
+    /// The instance that answered, by its place in the timeline's table; nil when not known.
+    public var instance: UInt16?
+    /// The client's own port; 0 when there was no connection.
+    public var frontPort: UInt16
+    /// The port from which the proxy reached the backend; 0 when not known.
+    public var backPort: UInt16
+
+    /// Everything as measured.
+    public init(
+        nanoseconds: Int64, latencyNanoseconds: Int64, client: Int, outcome: RequestOutcome,
+        instance: UInt16? = nil, frontPort: UInt16 = 0, backPort: UInt16 = 0
+    ) {
+        self.nanoseconds = nanoseconds
+        self.latencyNanoseconds = latencyNanoseconds
+        self.client = client
+        self.outcome = outcome
+        self.instance = instance
+        self.frontPort = frontPort
+        self.backPort = backPort
+    }
+}

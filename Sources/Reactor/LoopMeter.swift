@@ -1,0 +1,139 @@
+import CLibuv
+import Pacing
+
+/// How promptly a loop gets round to what it has to do.
+///
+/// Costs two clock readings a turn, one more look at the kernel before each sleep, and one wake-up
+/// a second: the *lag*, how late that comes. Everybody on one loop shares one meter.
+public final class LoopMeter {
+    /// Lengths of time, counted in buckets.
+    public struct Tally: Sendable {
+        /// One count for each of ``LoopMeter/upperBounds``, not cumulative, and one for what is
+        /// above them all.
+        public fileprivate(set) var counts = [UInt64](
+            repeating: 0, count: LoopMeter.upperBounds.count + 1)
+        /// Of all of them.
+        public fileprivate(set) var sum = Duration.zero
+    }
+
+    /// The inclusive bounds of the buckets: a tenth of a millisecond, below which nobody notices,
+    /// to a few seconds, at which an instrument's figures are worthless.
+    public static let upperBounds: [Duration] = [
+        .microseconds(100), .microseconds(250), .microseconds(500), .milliseconds(1),
+        .microseconds(2500), .milliseconds(5), .milliseconds(10), .milliseconds(25),
+        .milliseconds(50), .milliseconds(100), .milliseconds(250), .milliseconds(500), .seconds(1),
+        .milliseconds(2500),
+    ]
+    /// Between two samples of the lag.
+    private static let lagInterval = Duration.seconds(1)
+    private static let boundNanoseconds = upperBounds.map { UInt64($0.nanoseconds) }
+
+    private let raw: UnsafeMutablePointer<uv_loop_t>
+    private let prepare: UnsafeMutablePointer<uv_prepare_t>
+    private let timer: UnsafeMutablePointer<uv_timer_t>
+
+    private var turnCounts = [UInt64](repeating: 0, count: upperBounds.count + 1)
+    private var busyNanoseconds: UInt64 = 0
+    private var turnStart: UInt64
+    private var idleBefore: UInt64
+    private var lag = Tally()
+    private var dueMilliseconds: UInt64 = 0
+
+    /// For how long each turn was busy, sleeping not included: news from the kernel may have waited
+    /// as long.
+    public var turns: Tally {
+        var tally = Tally()
+        tally.counts = turnCounts
+        tally.sum = .nanoseconds(Int64(clamping: busyNanoseconds))
+        return tally
+    }
+
+    /// By how much a timer that fires once a second was late, because the loop was busy or the
+    /// machine was. Up to a millisecond of it is the resolution of the timer.
+    public var lags: Tally { lag }
+
+    fileprivate init(loop: EventLoop) {
+        raw = loop.raw
+        sonde_measure_idle_time(raw)
+        turnStart = uv_hrtime()
+        idleBefore = uv_metrics_idle_time(raw)
+        prepare = .allocate(capacity: 1)
+        timer = .allocate(capacity: 1)
+        uv_prepare_init(raw, prepare)
+        uv_timer_init(raw, timer)
+        // The loop owns the meter and closes its handles before it lets go of it.
+        prepare.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        timer.pointee.data = prepare.pointee.data
+        uv_prepare_start(prepare) { handle in
+            guard let data = handle?.pointee.data else { return }
+            Unmanaged<LoopMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.turnEnded() }
+        }
+        // Neither is a reason to keep running.
+        prepare.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+        timer.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+        schedule()
+    }
+
+    /// Just before the loop looks at the kernel.
+    private func turnEnded() {
+        let now = uv_hrtime()
+        let idle = uv_metrics_idle_time(raw)
+        let busy = (now &- turnStart) &- (idle &- idleBefore)
+        turnStart = now
+        idleBefore = idle
+        turnCounts[LoopMeter.bucket(of: busy)] &+= 1
+        busyNanoseconds &+= busy
+    }
+
+    private func schedule() {
+        uv_update_time(raw)
+        let interval = UInt64(LoopMeter.lagInterval.inMilliseconds)
+        dueMilliseconds = uv_now(raw) &+ interval
+        uv_timer_start(
+            timer,
+            { handle in
+                guard let data = handle?.pointee.data else { return }
+                Unmanaged<LoopMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.lagDue() }
+            }, interval, 0)
+    }
+
+    private func lagDue() {
+        let now = uv_hrtime()
+        let due = dueMilliseconds &* 1_000_000
+        let late = now > due ? now &- due : 0
+        lag.counts[LoopMeter.bucket(of: late)] &+= 1
+        lag.sum += .nanoseconds(Int64(clamping: late))
+        schedule()
+    }
+
+    @inline(__always)
+    private static func bucket(of nanoseconds: UInt64) -> Int {
+        var index = 0
+        while index < boundNanoseconds.count, nanoseconds > boundNanoseconds[index] { index += 1 }
+        return index
+    }
+
+    fileprivate func close() {
+        closeHandle(prepare) { $0?.deallocate() }
+        closeHandle(timer) { $0?.deallocate() }
+    }
+}
+
+@available(*, unavailable)
+extension LoopMeter: Sendable {}
+
+extension EventLoop {
+    /// Measures from now on how promptly this loop gets round to things; the same meter for
+    /// everybody who asks. It ends with the loop.
+    public func meter() -> LoopMeter {
+        if let loopMeter { return loopMeter }
+        let new = LoopMeter(loop: self)
+        loopMeter = new
+        return new
+    }
+
+    func closeMeter() {
+        loopMeter?.close()
+        loopMeter = nil
+    }
+}

@@ -1,0 +1,97 @@
+import CLibuv
+
+/// The reading end of a pipe to which a child writes, cut into lines.
+final class OutputPipe {
+    private let handle: UnsafeMutablePointer<uv_poll_t>
+    private let onLine: (String) -> Void
+    private var ends: [Int32]
+    private var line: [UInt8] = []
+    private var isPolling = false
+
+    /// The end for the child; closed here by ``startReading()``. -1 without a descriptor, which
+    /// then is what starting the child fails with.
+    var writeEnd: Int32 { ends[1] }
+
+    private let loop: EventLoop
+
+    init(loop: EventLoop, onLine: @escaping (String) -> Void) {
+        self.loop = loop
+        self.onLine = onLine
+        handle = .allocate(capacity: 1)
+        var ends: [Int32] = [-1, -1]
+        if sonde_pipe(&ends) < 0 { ends = [-1, -1] }
+        self.ends = ends
+    }
+
+    deinit {
+        closeEnd(0)
+        closeEnd(1)
+        handle.deallocate()
+    }
+
+    /// The child has its end.
+    func startReading() {
+        closeEnd(1)
+        guard ends[0] >= 0, uv_poll_init(loop.raw, handle, ends[0]) >= 0 else { return }
+        isPolling = true
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
+            guard let data = handle?.pointee.data else { return }
+            // Retained: a line may make its reader close this.
+            let pipe = Unmanaged<OutputPipe>.fromOpaque(data).takeUnretainedValue()
+            if !pipe.read() { pipe.stop() }
+        }
+    }
+
+    /// The child has ended: everything that it wrote is in the pipe.
+    func finish() {
+        while read() {}
+        if !line.isEmpty { deliver() }
+        close()
+    }
+
+    /// No further lines.
+    func close() {
+        stop()
+        closeEnd(0)
+        closeEnd(1)
+    }
+
+    private func stop() {
+        guard isPolling else { return }
+        isPolling = false
+        uv_poll_stop(handle)
+        closeHandle(handle) { handle in
+            guard let data = handle?.pointee.data else { return }
+            Unmanaged<OutputPipe>.fromOpaque(data).release()
+        }
+    }
+
+    private func closeEnd(_ index: Int) {
+        if ends[index] >= 0 { _ = sonde_close(ends[index]) }
+        ends[index] = -1
+    }
+
+    /// Reads what is there; false when there is nothing now, or never again.
+    private func read() -> Bool {
+        guard ends[0] >= 0 else { return false }
+        let piece = UnsafeMutableRawBufferPointer(rebasing: loop.readBuffer[..<4096])
+        let count = sonde_read(ends[0], piece.baseAddress, piece.count)
+        guard count > 0 else { return false }
+        // A copy, because a line's reader may let other handles read into the same memory.
+        for byte in [UInt8](piece[..<count]) {
+            if byte == UInt8(ascii: "\n") {
+                deliver()
+            } else if line.count < ChildProcess.longestLine {
+                line.append(byte)
+            }
+        }
+        return true
+    }
+
+    private func deliver() {
+        let text = String(decoding: line, as: UTF8.self)
+        line.removeAll(keepingCapacity: true)
+        onLine(text)
+    }
+}

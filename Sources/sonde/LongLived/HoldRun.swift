@@ -1,0 +1,106 @@
+import LongLived
+import Pacing
+import Reactor
+
+/// One run of the client with its streams, files and signals.
+struct HoldRun {
+    var configuration: HoldClientConfiguration
+    var output: HoldOutputOptions
+
+    /// - Returns: the client when it has ended.
+    func run() throws -> HoldClient {
+        do throws(UVError) {
+            let loop = try EventLoop()
+            // Found out before the run, not after it.
+            for path in [output.jsonPath, output.csvPath].compactMap({ $0 }) {
+                try StandardStream.writeFile(path, [])
+            }
+            let client = try hold(loop)
+            let report = client.report
+            StandardStream.output.write(report.text())
+            if let path = output.jsonPath { try StandardStream.writeFile(path, report.json) }
+            if let path = output.csvPath { try StandardStream.writeFile(path, report.csv) }
+            return client
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    private func hold(_ loop: EventLoop) throws(UVError) -> HoldClient {
+        let writesLines = !output.quiet && !StandardStream.output.isTerminal
+        var display = TableDisplay(showsTable: !writesLines)
+        var problem: UVError?
+        var signals: [SignalSource] = []
+        var current: HoldClient?
+        let client = HoldClient(
+            loop: loop, configuration: configuration,
+            onLine: writesLines ? { StandardStream.output.write(Array($0)) } : nil,
+            onTick: { if let current { display.show(current, now: loop.now) } },
+            onEnd: { for signal in signals { signal.close() } })
+        current = client
+        for number in [SignalSource.interrupt, SignalSource.terminate] {
+            signals.append(try SignalSource(loop: loop, signal: number) { client.stop() })
+        }
+        client.start { result in
+            switch result {
+            case .success: announce(client)
+            case .failure(let error):
+                problem = error
+                client.stop()
+            }
+        }
+        loop.run()
+        display.end()
+        current = nil
+        if let problem { throw problem }
+        try loop.close()
+        return client
+    }
+
+    private func announce(_ client: HoldClient) {
+        var line = "Holding \(configuration.connections) connections to \(configuration.target)"
+        let sources = client.configuration.sources
+        if configuration.sources.isEmpty, let first = sources.first, let last = sources.last {
+            line += " from \(first) to \(last): one source address would be slow"
+        } else if sources.isEmpty, configuration.connections > configuration.perSource {
+            line += " from one source address, which is slow to open (see --source-addr)"
+        }
+        StandardStream.error.write(line + ", seed \(configuration.seed)\n")
+    }
+}
+
+/// The table, drawn over and over on a terminal; a line every five seconds elsewhere, and where the
+/// lines of the responses may go to the same terminal through a pipe.
+struct TableDisplay {
+    private static let rows = 12
+
+    private let isTerminal = StandardStream.error.isTerminal
+    private let showsTable: Bool
+    private var drawnLines = 0
+    private var nextLineAt: Instant?
+
+    init(showsTable: Bool) { self.showsTable = showsTable }
+
+    mutating func show(_ client: HoldClient, now: Instant) {
+        guard isTerminal, showsTable else { return showLine(client, now: now) }
+        let text = client.report.text(rows: TableDisplay.rows)
+        // Lines that are too long are cut off: one that wraps would not be erased whole.
+        StandardStream.error.write(erase + "\u{1B}[?7l" + text + "\u{1B}[?7h")
+        drawnLines = text.count { $0 == "\n" }
+    }
+
+    /// Leaves the place to whatever is printed next.
+    mutating func end() {
+        if drawnLines > 0 { StandardStream.error.write(erase) }
+        drawnLines = 0
+    }
+
+    private var erase: String { drawnLines > 0 ? "\u{1B}[\(drawnLines)A\u{1B}[J" : "" }
+
+    private mutating func showLine(_ client: HoldClient, now: Instant) {
+        if let nextLineAt, now < nextLineAt { return }
+        defer { nextLineAt = now + .seconds(5) }
+        if nextLineAt == nil { return }
+        StandardStream.error.write(client.progress + "\n")
+    }
+}

@@ -1,0 +1,143 @@
+import ArgumentParser
+import Logging
+import Pacing
+import ProxyReload
+import Reactor
+import Telemetry
+
+/// `2s=COMMAND`.
+extension ScheduledCommand: ExpressibleByArgument {
+    /// As on the command line.
+    public init?(argument: String) { self.init(argument) }
+}
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Send requests through a proxy and record each one while its routes change.",
+        discussion: """
+            Every client has one keep-alive connection and reconnects at once after a failure (10 \
+            ms to 1 s later where connecting itself fails). Requests that fail are not repeated.
+
+            The CSV file has a row for every request: time,client,status,instance,front port,back \
+            port,latency,event. Times are microseconds since the start: `time` is when the answer \
+            was there, time minus latency when the request began, or in the open loop when it was \
+            due. The status is a number, or the failure in words; an empty cell is not known; the \
+            event is the number of the latest one. Where standard output is no terminal, every \
+            request is a line there, too. The last line counts: success is status 200; changed \
+            means another source port than that of the same client's request before.
+
+            SIGUSR1 sets a mark, an event without a command. Control-C ends the test and prints \
+            the summary; a second one does not wait for answers. Exit code 1 when no request had \
+            status 200.
+            """)
+
+    @Argument(help: "Where to send requests: http://host:port/path.")
+    var url: String
+
+    @Option(help: ArgumentHelp("Clients, one connection each.", valueName: "count"))
+    var clients: PositiveCount = 10
+
+    @Option(
+        help: ArgumentHelp(
+            "For how long requests begin (default: until Control-C).", valueName: "duration"))
+    var duration: PositiveDuration?
+
+    @Option(
+        help: ArgumentHelp(
+            "End after so many requests (default: no limit).", valueName: "count"))
+    var requests: PositiveCount?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Open loop: so many requests a second by all clients together, each with its time; \
+            latency counts from then (default: closed loop).
+            """, valueName: "number"))
+    var rate: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "For a request as a whole, connecting included.", valueName: "duration"))
+    var timeout = PositiveDuration(.seconds(5))
+
+    @Option(help: ArgumentHelp("The Host field (default: the URL's).", valueName: "name"))
+    var host: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Run COMMAND (by /bin/sh) at a time after the start; may be repeated.",
+            valueName: "time=command"))
+    var event: [ScheduledCommand] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The longest time after an event that its figures cover.", valueName: "duration"))
+    var window = PositiveDuration(.seconds(10))
+
+    @Option(help: ArgumentHelp("Where the rows go.", valueName: "file"))
+    var csv = "data.csv"
+
+    @Option(
+        name: .customLong("json"),
+        help: ArgumentHelp("Write the summary to a file, too.", valueName: "file"))
+    var jsonPath: String?
+
+    @Flag(help: "No line for each request, and no live display: only the summary.")
+    var quiet = false
+
+    func validate() throws {
+        if let rate, !(rate > 0 && rate <= BenchConfiguration.highestRate) {
+            throw ValidationError(
+                "--rate \(rate): expected a number above zero, at most 1000000")
+        }
+        if let end = duration?.duration, let late = event.first(where: { $0.after >= end }) {
+            throw ValidationError(
+                "--event \(GoDuration(late.after))=\(late.command): comes after the end "
+                    + "(--duration \(GoDuration(end)))")
+        }
+    }
+
+    mutating func run() throws {
+        let configuration = try self.configuration()
+        EventLoop.raiseDescriptorLimit()
+        let needed = configuration.clients + 64
+        guard needed <= EventLoop.descriptorLimit else {
+            throw Failure.usage(
+                "--clients \(configuration.clients): \(needed) file descriptors are needed, the "
+                    + "limit is \(EventLoop.descriptorLimit) (see ulimit -n)")
+        }
+        let report = try BenchRunner(configuration, isQuiet: quiet).run()
+        StandardStream.output.write(report.text)
+        if let jsonPath {
+            do throws(UVError) {
+                try StandardStream.writeFile(jsonPath, report.json)
+            } catch {
+                throw Failure(error)
+            }
+        }
+        if let failure = report.recordingFailure { throw Failure.system(failure) }
+        if report.timeline.total.successes == 0 { throw ExitCode(1) }
+    }
+
+    private func configuration() throws -> BenchConfiguration {
+        let parsed: BenchURL
+        do throws(BenchURL.Problem) {
+            parsed = try BenchURL(url)
+        } catch {
+            throw Failure.usage("\(url): \(error)")
+        }
+        var configuration = BenchConfiguration(url: parsed)
+        configuration.clients = clients.count
+        configuration.duration = duration?.duration
+        configuration.requests = requests?.count
+        configuration.rate = rate
+        configuration.timeout = timeout.duration
+        configuration.host = host
+        configuration.window = window.duration
+        configuration.csvPath = csv
+        configuration.printsRows = !quiet && !StandardStream.output.isTerminal
+        configuration.commands = event
+        return configuration
+    }
+}

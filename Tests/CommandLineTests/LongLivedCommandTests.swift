@@ -1,0 +1,136 @@
+import Foundation
+import Testing
+
+/// The long-lived commands as a person or a pod uses them.
+@Suite struct LongLivedCommandTests {
+    /// Starts a server on a free port and returns it with its URL.
+    private func start(_ arguments: [String], environment: [String: String] = [:]) throws
+        -> (Running, String)
+    {
+        let running = try Running(
+            ["longlived", "server", "--listen", "127.0.0.1:0"] + arguments,
+            environment: environment)
+        let line = try #require(running.awaitLog(" listens on "))
+        let address = try #require(line.split(separator: " ").last)
+        return (running, "http://\(address)/")
+    }
+
+    @Test(
+        "wrong usage is one line that says what, where and what was expected; exit code 64",
+        arguments: [
+            (["client"], ["<url>"]),
+            (["client", "pods:5000"], ["pods:5000", "http://host"]),
+            (["client", "http://a", "--think", "3s..1s"], ["--think", "20s..60s"]),
+            (["client", "http://a", "--connections", "0"], ["--connections", "above zero"]),
+            (["client", "http://a", "--connections", "9999999"], ["--connections", "limit"]),
+            (["client", "http://a", "--open-rate", "0"], ["--open-rate", "above zero"]),
+            (["client", "http://a", "--max-failures", "-1"], ["--max-failures"]),
+            (["client", "http://a", "--seed", "x"], ["--seed", "whole number"]),
+            (
+                ["client", "http://a", "--source-addr", "127.0.0.1", "--source-addr", "::1"],
+                ["--source-addr ::1", "one family"]
+            ),
+            (
+                [
+                    "client", "http://a", "--source-addr", "127.0.0.1", "--connections", "200",
+                    "--per-source", "100",
+                ], ["--connections 200", "--per-source"]
+            ),
+            (["server", "--delay", "often"], ["--delay", "often", "20s..60s"]),
+            (["server", "--connection", "open"], ["--connection", "keep-alive"]),
+            (["server", "--pod-id", "a b"], ["--pod-id", "without spaces"]),
+            (["server", "--max-requests", "0"], ["--max-requests", "above zero"]),
+            (["server", "--max-age", "0s"], ["--max-age", "above zero"]),
+            (["server", "--listen", "5000"], ["--listen", "port"]),
+        ])
+    func usage(arguments: [String], parts: [String]) throws {
+        let outcome = try Program.run(["longlived"] + arguments)
+        #expect(outcome.code == 64 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+        for part in parts { #expect(outcome.errors.contains(part), "\(outcome.errors)") }
+    }
+
+    @Test(
+        "an unknown name and a port that is taken are exit code 69, a file that cannot be made 71")
+    func unavailable() throws {
+        let unknown = try Program.run(["longlived", "client", "http://nobody.invalid/"])
+        #expect(unknown.code == 69 && unknown.errors.contains("resolve nobody.invalid"))
+        let (server, url) = try start([])
+        let address = url.dropFirst(7).dropLast()
+        let second = try Program.run(["longlived", "server", "--listen", String(address)])
+        #expect(second.code == 69)
+        #expect(second.errors == "sonde: listen on \(address): address already in use\n")
+        let file = try Program.run(
+            ["longlived", "client", url, "--requests", "1", "--json", "/nonexistent/a.json"])
+        #expect(file.code == 71 && file.errors.contains("/nonexistent/a.json"))
+        server.terminate()
+        #expect(server.finish().code == 0)
+    }
+
+    @Test("piped: a line a response, then the table; the name comes from the environment")
+    func lines() throws {
+        let (server, url) = try start(
+            ["--delay", "1ms..5ms"], environment: ["POD_ID": "pod-env"])
+        let flags = ["--connections", "5", "--requests", "20", "--think", "0"]
+        let outcome = try Program.run(["longlived", "client", url] + flags)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.count { $0.hasPrefix("Response from Pod pod-env latency=") } == 20)
+        #expect(lines.contains { $0.contains("counts  server-name") })
+        #expect(lines.contains { $0.contains("20  pod-env") && $0.contains("100.0 %") })
+        let quiet = try Program.run(["longlived", "client", url, "--quiet"] + flags)
+        #expect(quiet.code == 0 && !quiet.output.contains("Response from Pod"))
+        server.terminate()
+        let ended = server.finish()
+        #expect(ended.code == 0)
+        #expect(ended.output.hasPrefix("longlived server pod-env: 40 requests, 40 answered"))
+    }
+
+    @Test("the seed decides about the pauses; the files hold the figures")
+    func files() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("sonde-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let json = folder.appendingPathComponent("a.json").path
+        let csv = folder.appendingPathComponent("a.csv").path
+        let (server, url) = try start(["--connection", "close", "--pod-id", "x", "--seed", "3"])
+        let outcome = try Program.run(
+            [
+                "longlived", "client", url, "--requests", "7", "--think", "1ms", "--quiet",
+                "--json", json, "--csv", csv, "--seed", "42",
+            ])
+        #expect(outcome.code == 0 && outcome.errors.contains("seed 42"))
+        let text = try String(contentsOfFile: json, encoding: .utf8)
+        #expect(text.contains("\"seed\":42") && text.contains("\"reconnects\":6"))
+        let series = try String(contentsOfFile: csv, encoding: .utf8)
+        #expect(series.hasPrefix("second,open,inflight,failures,jain,x\n"))
+        server.terminate()
+        #expect(server.finish().code == 0)
+    }
+
+    @Test("failures above --max-failures are exit code 1, and so is a run without any answer")
+    func failures() throws {
+        let (server, url) = try start(["--delay", "5s"])
+        let flags = ["--requests", "3", "--think", "0", "--quiet", "--timeout", "10ms"]
+        let strict = try Program.run(["longlived", "client", url, "--max-failures", "2"] + flags)
+        #expect(strict.code == 1 && strict.errors.contains("3 failures"))
+        #expect(strict.output.contains("failed timeout 3"))
+        let none = try Program.run(["longlived", "client", url, "--max-failures", "3"] + flags)
+        #expect(none.code == 1 && none.errors.contains("no answer"))
+        server.terminate()
+        #expect(server.finish().code == 0)
+    }
+
+    @Test("SIGTERM ends the client with its table, and the server when its grace is over")
+    func signals() throws {
+        let (server, url) = try start(["--delay", "20s", "--grace", "10ms"])
+        let client = try Running(["longlived", "client", url])
+        _ = client.awaitLog("Holding 1 connection")
+        client.terminate()
+        let ended = client.finish()
+        #expect(ended.code == 1 && ended.output.contains("server-name"))
+        server.terminate()
+        #expect(server.finish().code == 0)
+    }
+}

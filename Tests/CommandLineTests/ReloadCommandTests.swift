@@ -1,0 +1,179 @@
+import Foundation
+import Testing
+
+/// The reload commands as a person or a script uses them.
+@Suite(.serialized) struct ReloadCommandTests {
+    private func folder() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("sonde-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return folder
+    }
+
+    private func startBackend() throws -> (Running, String) {
+        let running = try Running(
+            ["reload", "backend", "pod-a", "0", "--listen-address", "127.0.0.1"])
+        let line = try #require(running.awaitLog("Backend pod-a listens on "))
+        return (running, String(try #require(line.split(separator: " ").last)))
+    }
+
+    @Test(
+        "wrong usage is one line that says what, where and what was expected; exit code 64",
+        arguments: [
+            (["bench"], ["<url>"]),
+            (["bench", "https://localhost/"], ["https://localhost/", "not supported yet"]),
+            (["bench", "localhost:80"], ["localhost:80", "http://proxy.example"]),
+            (["bench", "http://x/", "--event", "nginx -s reload"], ["--event", "2s="]),
+            (["bench", "http://x/", "--event", "2=x"], ["'2=x'", "--event"]),
+            (
+                ["bench", "http://x/", "--duration", "2s", "--event", "2s=true"],
+                ["--event 2s=true", "after the end"]
+            ),
+            (["bench", "http://x/", "--rate", "0"], ["--rate", "above zero"]),
+            (["bench", "http://x/", "--rate", "2000000"], ["--rate", "at most 1000000"]),
+            (["bench", "http://x/", "--clients", "0"], ["--clients", "above zero"]),
+            (["bench", "http://x/", "--clients", "99999999"], ["--clients", "ulimit"]),
+            (["bench", "http://x/", "--requests", "x"], ["--requests", "whole number"]),
+            (["bench", "http://x/", "--duration", "5"], ["--duration", "100ms"]),
+            (["bench", "http://x/", "--timeout", "0s"], ["--timeout", "above zero"]),
+            (["bench", "http://x/", "--window", "-1s"], ["--window"]),
+            (["backend", "a"], ["<port>"]),
+            (["backend", "a", "70000"], ["70000"]),
+            (["backend", "", "0"], ["ID"]),
+            (["backend", "a", "0", "--delay", "-1s"], ["--delay"]),
+            (["backend", "a", "0", "--close-after", "0"], ["--close-after"]),
+        ])
+    func usage(arguments: [String], words: [String]) throws {
+        let outcome = try Program.run(["reload"] + arguments)
+        #expect(outcome.code == 64 && outcome.output.isEmpty)
+        #expect(outcome.errors.hasPrefix("sonde: "))
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+        for word in words { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
+    }
+
+    @Test("what is not there is one line: unknown host 69, unwritable file 71, port in use 69")
+    func unavailable() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let csv = folder.appendingPathComponent("data.csv").path
+        let host = try Program.run(
+            ["reload", "bench", "http://no.such.host.invalid/", "--csv", csv])
+        #expect(host.code == 69 && host.errors.hasPrefix("sonde: resolve no.such.host.invalid: "))
+        let file = try Program.run(
+            ["reload", "bench", "http://127.0.0.1:9/", "--csv", "/no/such/folder/x.csv"])
+        #expect(file.code == 71)
+        #expect(
+            file.errors == "sonde: write /no/such/folder/x.csv: no such file or directory\n")
+        let (backend, address) = try startBackend()
+        let port = try #require(address.split(separator: ":").last.map(String.init))
+        let second = try Program.run(
+            ["reload", "backend", "b", port, "--listen-address", "127.0.0.1"])
+        #expect(second.code == 69)
+        #expect(second.errors == "sonde: listen on \(address): address already in use\n")
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("piped: a line a request, then the summary; the last line counts; files are written")
+    func piped() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let csv = folder.appendingPathComponent("rows.csv").path
+        let json = folder.appendingPathComponent("summary.json").path
+        let (backend, address) = try startBackend()
+        let bench = [
+            "reload", "bench", "http://\(address)/", "--requests", "100", "--clients", "4",
+        ]
+        let outcome = try Program.run(bench + ["--csv", csv, "--json", json])
+        #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.count { $0.contains(": 200 from pod-a, front ") } == 100)
+        #expect(lines.last == "success: 100 failure: 0 front changed: 0 back changed: 0")
+        let rows = try String(contentsOfFile: csv, encoding: .utf8).split(separator: "\n")
+        #expect(rows.count == 101)
+        let data = try Data(contentsOf: URL(fileURLWithPath: json))
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        #expect(object["requests"] as? Int == 100 && object["success"] as? Int == 100)
+
+        let quiet = try Program.run(bench + ["--csv", csv, "--quiet"])
+        #expect(quiet.code == 0 && !quiet.output.contains(" client 0: "))
+        #expect(quiet.output.hasPrefix("requests   100 in "))
+        #expect(quiet.output.hasSuffix("back changed: 0\n"))
+
+        backend.terminate()
+        let end = backend.finish()
+        #expect(end.code == 0 && end.output == "reload backend pod-a: 200 requests answered\n")
+    }
+
+    @Test("a full disk: the summary all the same, one line, exit code 71")
+    func fullDisk() throws {
+        let (backend, address) = try startBackend()
+        let outcome = try Program.run(
+            ["reload", "bench", "http://\(address)/", "--csv", "/dev/full", "--quiet"])
+        #expect(outcome.code == 71)
+        #expect(outcome.errors == "sonde: write /dev/full: no space left on device\n")
+        #expect(outcome.output.contains("\nsuccess: "))
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("nobody there: each attempt is counted, exit code 1")
+    func refused() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let csv = folder.appendingPathComponent("data.csv").path
+        let (backend, address) = try startBackend()
+        backend.terminate()
+        _ = backend.finish()
+        let outcome = try Program.run(
+            [
+                "reload", "bench", "http://\(address)/", "--requests", "4", "--clients", "2",
+                "--csv", csv, "--quiet",
+            ])
+        #expect(outcome.code == 1)
+        #expect(
+            outcome.output.hasSuffix(
+                "success: 0 failure: 4 front changed: 0 back changed: 0\n"))
+        #expect(outcome.output.contains("failures   4 (connection refused 4)"))
+    }
+
+    @Test("SIGUSR1 sets a mark; Control-C ends with the summary")
+    func signals() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let csv = folder.appendingPathComponent("data.csv").path
+        let (backend, address) = try startBackend()
+        let bench = try Running(
+            [
+                "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--rate", "500",
+                "--event", "0s=echo from the command; exit 2",
+            ])
+        #expect(bench.awaitLog("event 1 ended after ")?.hasSuffix("exit code 2") == true)
+        bench.signal(SIGUSR1)
+        #expect(bench.awaitLog("mark 2 at ") != nil)
+        bench.interrupt()
+        let outcome = bench.finish()
+        #expect(outcome.code == 0)
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.last?.hasPrefix("success: ") == true)
+        #expect(lines.contains { $0.hasPrefix("mark 2 at ") })
+        #expect(lines.contains { $0.hasPrefix("  command     exit code 2 after ") })
+        #expect(!lines.contains("from the command"), "its output is no data")
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("the help of each command names every flag with its unit and default")
+    func help() throws {
+        let bench = try Program.run(["reload", "bench", "--help"])
+        for flag in [
+            "--clients", "--duration", "--requests", "--rate", "--timeout", "--host", "--event",
+            "--window", "--csv", "--json", "--quiet", "SIGUSR1", "default: data.csv",
+        ] { #expect(bench.output.contains(flag), "\(flag)") }
+        let backend = try Program.run(["reload", "backend", "--help"])
+        for flag in ["--close-after", "--delay", "--listen-address", "Backend-Id"] {
+            #expect(backend.output.contains(flag), "\(flag)")
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Pacing
+import Testing
+
+@testable import Reactor
+
+/// What a loop and a process tell of themselves.
+@Suite struct MeterTests {
+    private func count(_ tally: LoopMeter.Tally, above bound: Duration) -> UInt64 {
+        let first = LoopMeter.upperBounds.firstIndex(of: bound).map { $0 + 1 } ?? 0
+        return tally.counts[first...].reduce(0, +)
+    }
+
+    @Test("a callback that blocks the loop shows as a long turn, and as lag of what was due")
+    func blocked() throws {
+        try withLoop { loop in
+            let meter = loop.meter()
+            var timers: [Reactor.Timer] = []
+            let block = Reactor.Timer(loop: loop) {
+                Foundation.Thread.sleep(forTimeInterval: 1.1)
+                let end = Reactor.Timer(loop: loop) {
+                    #expect(count(meter.turns, above: .seconds(1)) == 1)
+                    #expect(count(meter.lags, above: .milliseconds(50)) >= 1)
+                    #expect(meter.turns.sum >= .milliseconds(1100))
+                    #expect(meter.lags.sum >= .milliseconds(50))
+                    for timer in timers { timer.close() }
+                }
+                timers.append(end)
+                end.schedule(after: .milliseconds(5))
+            }
+            timers.append(block)
+            block.schedule(after: .zero)
+        }
+    }
+
+    @Test("sleeping is not being busy")
+    func idle() throws {
+        try withLoop { loop in
+            let meter = loop.meter()
+            var waits = [Duration.milliseconds(5), .milliseconds(600)]
+            var timer: Reactor.Timer?
+            timer = Reactor.Timer(loop: loop) {
+                // The turn that slept ends after its timers; the next one is asked.
+                if let wait = waits.popLast() { return timer?.schedule(after: wait) ?? () }
+                #expect(meter.turns.counts.reduce(0, +) > 0)
+                #expect(count(meter.turns, above: .milliseconds(500)) == 0)
+                timer?.close()
+            }
+            timer?.schedule(after: .milliseconds(5))
+        }
+    }
+
+    @Test("a meter is one for a loop, keeps nothing running, and ends with the loop")
+    func life() throws {
+        weak var watched: LoopMeter?
+        try withLoop { loop in
+            watched = loop.meter()
+            #expect(loop.meter() === watched)
+            loop.enqueue {}
+        }
+        #expect(watched == nil)
+    }
+
+    @Test("a process's figures follow what it does")
+    func process() throws {
+        let before = ProcessFigures.read()
+        let kept = try (0..<40).map { _ in try EventLoop() }
+        let memory = [UInt8](repeating: 1, count: 32 << 20)
+        let after = ProcessFigures.read()
+        #expect(after.processorTime > before.processorTime && before.processorTime > .zero)
+        #expect(after.descriptorLimit == EventLoop.descriptorLimit)
+        #if os(Linux)
+        let (fewer, more) = (try #require(before.openDescriptors), after.openDescriptors ?? 0)
+        #expect(more >= fewer + 40 && more < after.descriptorLimit)
+        let (less, bigger) = (try #require(before.residentBytes), after.residentBytes ?? 0)
+        #expect(bigger >= less + 24 << 20)
+        #endif
+        #expect(memory.last == 1)
+        for loop in kept { try loop.close() }
+    }
+
+    @Test("a file is read whole; one that is missing, too long or no file is named")
+    func input() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "sonde-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let content = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        try Data(content).write(to: URL(fileURLWithPath: path))
+        #expect(try InputFile.read(path) == content)
+        #expect(try InputFile.read(path, limit: 200_000).count == 200_000)
+        #expect { try InputFile.read(path, limit: 199_999) } throws: {
+            "\($0)" == "read \(path): file too large"
+        }
+        #expect { try InputFile.read(path + "/x") } throws: { "\($0)".contains(path + "/x") }
+        #expect(throws: UVError.self) { try InputFile.read("/") }
+    }
+}
