@@ -46,7 +46,7 @@ class Lab:
             self.unpacked_bytes = self.archive.unpack(self.root)
         self.config = self.archive.config["config"]
         self.contents = sorted(self.walk())
-        for mountpoint in ["proc", "etc/hosts", "etc/resolv.conf"]:  # as engines make them
+        for mountpoint in ["proc", "dev", "etc/hosts", "etc/resolv.conf"]:  # as engines make them
             self.make_mountpoint(os.path.join(self.root, mountpoint))
         self.namespace = Namespace()
         self.namespace_path = f"/proc/{os.getpid()}/fd/{self.namespace.descriptor}"
