@@ -17,7 +17,7 @@ public enum InputFile {
         var piece = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = piece.withUnsafeMutableBytes {
-                sonde_read_input(descriptor, $0.baseAddress, $0.count)
+                sonde_read(descriptor, $0.baseAddress, $0.count)
             }
             try UVError.check(Int32(clamping: count), operation)
             guard count > 0 else { return bytes }

@@ -348,7 +348,7 @@ import Testing
 
         let closed = try bench(rate: nil)
         let latency = closed.timeline.total.latency
-        #expect(latency.count(above: .milliseconds(900)) == 10, "once for each client")
+        #expect(latency.count(above: .milliseconds(500)) == 10, "once for each client")
         #expect(try #require(latency.percentile(99)) < .milliseconds(500), "\(closed.text)")
         #expect(closed.text.contains("coordinated omission"))
     }

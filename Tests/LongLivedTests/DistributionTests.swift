@@ -8,12 +8,12 @@ import Testing
 
     @Test("Jain's index and max/mean at their ends and in between")
     func indexes() throws {
-        #expect(Distribution.jainIndex([7, 7, 7]) == 1 && Distribution.imbalance([7, 7, 7]) == 1)
-        let one = try #require(Distribution.jainIndex([9, 0, 0]))
-        #expect(abs(one - 1.0 / 3) < 1e-12 && Distribution.imbalance([9, 0, 0]) == 3)
-        #expect(Distribution.jainIndex([1, 2, 3]) == 36.0 / 42)
-        #expect(Distribution.imbalance([1, 2, 3]) == 1.5)
-        #expect(Distribution.jainIndex([0, 0]) == nil && Distribution.imbalance([]) == nil)
+        #expect(Evenness.jainIndex([7, 7, 7]) == 1 && Evenness.imbalance([7, 7, 7]) == 1)
+        let one = try #require(Evenness.jainIndex([9, 0, 0]))
+        #expect(abs(one - 1.0 / 3) < 1e-12 && Evenness.imbalance([9, 0, 0]) == 3)
+        #expect(Evenness.jainIndex([1, 2, 3]) == 36.0 / 42)
+        #expect(Evenness.imbalance([1, 2, 3]) == 1.5)
+        #expect(Evenness.jainIndex([0, 0]) == nil && Evenness.imbalance([]) == nil)
     }
 
     @Test("answers fall into the second in which they came, failures and gauges too")

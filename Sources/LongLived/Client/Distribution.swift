@@ -72,31 +72,4 @@ struct Distribution: Sendable {
 
     /// The time from the start to the beginning of a window.
     static func offset(ofWindow index: Int) -> Duration { windowLength * index }
-
-    // MARK: - How even
-
-    /// The largest count over the mean: 1 where all are equal, the number of pods where one has
-    /// everything. Nil without answers.
-    static func imbalance(_ counts: some Sequence<Int>) -> Double? {
-        var (count, sum, largest) = (0, 0, 0)
-        for value in counts {
-            count += 1
-            sum += value
-            largest = max(largest, value)
-        }
-        return sum == 0 ? nil : Double(largest) * Double(count) / Double(sum)
-    }
-
-    /// Jain's fairness index: (Σx)² / (n·Σx²), 1 where all are equal, 1/n where one has
-    /// everything. Nil without answers.
-    /// Source: Jain, Chiu, Hawe, "A Quantitative Measure of Fairness", DEC-TR-301, 1984.
-    static func jainIndex(_ counts: some Sequence<Int>) -> Double? {
-        var (count, sum, squares) = (0.0, 0.0, 0.0)
-        for value in counts {
-            count += 1
-            sum += Double(value)
-            squares += Double(value) * Double(value)
-        }
-        return squares == 0 ? nil : sum * sum / (count * squares)
-    }
 }

@@ -8,6 +8,7 @@ extension HoldReport {
     public var json: [UInt8] {
         var writer = JSONWriter(capacity: 4096 + 128 * distribution.windows.count)
         writer.beginObject()
+        writer.member("kind", string: "longlived-client")
         writer.member("target", string: target)
         writer.member("connections", integer: connections)
         writer.member("seed", integer: seed)
@@ -54,6 +55,9 @@ extension HoldReport {
         }
         if let mean = histogram.mean { writer.member("mean", double: mean.inMilliseconds) }
         writer.member("relativeerror", double: LatencyHistogram.relativeError)
+        // Every bucket, so that the results of several pods can be merged exactly.
+        writer.key("histogram")
+        histogram.write(to: &writer)
         writer.endObject()
     }
 
@@ -118,7 +122,7 @@ extension HoldReport {
 
     /// Over the pods that were known then.
     private func jain(_ window: Distribution.Window) -> Double? {
-        Distribution.jainIndex(window.counts.lazy.map(Int.init))
+        Evenness.jainIndex(window.counts.lazy.map(Double.init))
     }
 
     /// The series, one line a second and one column a pod (RFC 4180, but for its line ends).

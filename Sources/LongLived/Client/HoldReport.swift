@@ -50,9 +50,9 @@ public struct HoldReport: Sendable {
     }
 
     /// Nil without answers.
-    var jainIndex: Double? { Distribution.jainIndex(pods.map(\.count)) }
+    var jainIndex: Double? { Evenness.jainIndex(pods.lazy.map { Double($0.count) }) }
     /// The largest count over the mean; nil without answers.
-    var imbalance: Double? { Distribution.imbalance(pods.map(\.count)) }
+    var imbalance: Double? { Evenness.imbalance(pods.lazy.map { Double($0.count) }) }
 
     static let percentiles: [(name: StaticString, percent: Double)] = [
         ("p50", 50), ("p90", 90), ("p99", 99), ("max", 100),
@@ -68,7 +68,8 @@ public struct HoldReport: Sendable {
         if let jainIndex, let imbalance {
             text += "\nimbalance \(decimal(imbalance, 3)) (max/mean), Jain's index "
             text += "\(decimal(jainIndex, 4)) over \(pods.count) pod\(pods.count == 1 ? "" : "s")"
-            if let recent = Distribution.jainIndex(pods.map(\.recent)), pods.count > 1 {
+            if let recent = Evenness.jainIndex(pods.lazy.map { Double($0.recent) }), pods.count > 1
+            {
                 text += "; \(decimal(recent, 4)) in the last \(FairShare.span) s"
             }
             text += "\n"

@@ -35,7 +35,8 @@ public final class DelayingServer: Service {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
-        control = ControlPoint(loop: loop, logger: logger)
+        control = ControlPoint(
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
         delays = .allocate(capacity: 1)
         delays.initialize(to: DeadlineHeap())
         random = .allocate(capacity: 1)

@@ -29,6 +29,8 @@ public struct DelayingServerConfiguration: Sendable {
     public var idleTimeout = Duration.seconds(3600)
     /// Where `/metrics` and `/status` are served; nil for nowhere.
     public var metricsListen: SocketAddress?
+    /// Sources that may use what is served there; none given: everyone.
+    public var allowFrom: [CIDR] = []
     /// Decides about the delays.
     public var seed: UInt64 = 0
 

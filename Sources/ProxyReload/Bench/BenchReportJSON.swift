@@ -10,6 +10,7 @@ extension BenchReport {
     public var json: [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
+        writer.member("kind", string: "reload-bench")
         let total = timeline.total
         writer.member(
             "url", string: "http://\(configuration.url.authority)\(configuration.url.target)")
@@ -138,6 +139,9 @@ extension BenchReport {
         }
         number(&writer, "maxms", latency.maximum?.inMilliseconds)
         number(&writer, "meanms", latency.mean?.inMilliseconds)
+        // Every bucket, so that the results of several pods can be merged exactly.
+        writer.key("histogram")
+        latency.write(to: &writer)
         writer.endObject()
     }
 

@@ -60,6 +60,8 @@ struct LongLivedServerCommand: ParsableCommand {
             "Where /metrics and /status are served (default: nowhere).", valueName: "address:port"))
     var metricsListen: SocketAddress?
 
+    @OptionGroup(title: "Access") var access: AccessOptions
+
     @Option(help: ArgumentHelp("Decides about the delays (default: the clock).", valueName: "seed"))
     var seed: UInt64?
 
@@ -92,6 +94,7 @@ struct LongLivedServerCommand: ParsableCommand {
         configuration.idleTimeout = idleTimeout.duration
         configuration.reusesPort = reusePort
         configuration.metricsListen = metricsListen
+        configuration.allowFrom = access.allowFrom
         configuration.seed = seed ?? UInt64(bitPattern: EventLoop.wallClockNanoseconds)
         EventLoop.raiseDescriptorLimit()
         var server: DelayingServer?

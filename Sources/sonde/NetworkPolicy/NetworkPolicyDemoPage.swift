@@ -1,3 +1,4 @@
+import Instrument
 import NetworkPolicy
 import Pacing
 import Report
@@ -29,7 +30,7 @@ struct NetworkPolicyDemoPage {
         ]
         if !report.isGood { page.sections.insert(Section("Wrong", [.table(wrong)]), at: 0) }
         page.footer = Footer(
-            version: Version.current, command: CommandText.line(CommandLine.arguments),
+            version: Build.version, command: CommandText.line(CommandLine.arguments),
             date: date, notes: notes)
         return page
     }
