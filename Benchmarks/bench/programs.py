@@ -62,7 +62,7 @@ def free_port():
 
 
 class Server:
-    """A server for the length of a `with`. Without `address` it prints its own in the first line."""
+    """A server for the length of a `with`. Without `address` its first line says where it is."""
 
     def __init__(self, command, address=None):
         self.command = [str(word) for word in command]
