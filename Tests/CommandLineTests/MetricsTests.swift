@@ -130,8 +130,10 @@ import Testing
         "--allow-from without --metrics-listen keeps nobody out, and is one line and exit code 64")
     func nothingToAllow() throws {
         for arguments in [
-            ["reload", "backend", "a", "0"], ["reload", "bench", "http://127.0.0.1:9/"],
-            ["longlived", "client", "http://127.0.0.1:9/"],
+            // All of them would end at once, too, if they began.
+            ["reload", "backend", "a", "0", "--listen-address", "192.0.2.1"],
+            ["reload", "bench", "http://127.0.0.1:9/", "--duration", "1ms", "--csv", "/dev/null"],
+            ["longlived", "client", "http://127.0.0.1:9/", "--duration", "1ms"],
         ] {
             let outcome = try Program.run(arguments + ["--allow-from", "10.0.0.0/8"])
             #expect(outcome.code == 64 && outcome.output.isEmpty)
