@@ -120,13 +120,14 @@ let package = Package(
         .testTarget(
             name: "LongLivedTests",
             dependencies: [
-                "LongLived", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                "LongLived", "Instrument", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing",
+                "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "ProxyReloadTests",
             dependencies: [
-                "ProxyReload", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                "ProxyReload", "Instrument", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

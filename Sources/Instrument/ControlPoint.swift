@@ -42,7 +42,7 @@ public final class ControlPoint {
 
     /// An endpoint for GET and HEAD.
     public func get(_ path: String, _ handler: @escaping HTTPServer.Handler) {
-        router.on(.get, path, handler: handler)
+        router.on(.get, path, bodyLimit: maxBodyBytes, handler: handler)
     }
 
     /// An endpoint for POST; the handler gets all of the content.
@@ -102,7 +102,9 @@ public final class ControlPoint {
     /// - Throws: ``UVError`` with the address that cannot be had.
     public func listen(on address: SocketAddress) throws(UVError) {
         var configuration = HTTPServerConfiguration()
-        configuration.limits.maximumBodyBytes = maxBodyBytes
+        // The limit is each endpoint's, and comes after the look at who asks: a source that may not
+        // use the API is told so, and not how much it may send.
+        configuration.limits.maximumBodyBytes = .max
         let server = makeServer(configuration)
         self.server = server
         do throws(UVError) {

@@ -1,3 +1,5 @@
+import HTTPCodec
+
 /// What became of one request: the status that answered it, or why none did.
 public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// 100 to 999: a status. Above: the failures below.
@@ -47,6 +49,31 @@ public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConver
         default: "\(code)"
         }
     }
+
+    /// As a metric's label: few values, whatever a peer answers. Statuses that nobody has
+    /// registered are told apart by their first digit alone.
+    var label: String {
+        switch self {
+        case .refused: "refused"
+        case .connectTimedOut: "connect-timeout"
+        case .unreachable: "unreachable"
+        case .reset: "reset"
+        case .closed: "closed"
+        case .timedOut: "timeout"
+        case .malformed: "malformed"
+        case .local: "local"
+        case .other: "other"
+        case _ where isSuccess: "success"
+        case _ where StatusPhrase.of(Int(code)).utf8CodeUnitCount > 0: "\(code)"
+        default: "\(code / 100)xx"
+        }
+    }
+
+    /// All that are no answer.
+    static let unanswered: [RequestOutcome] = [
+        .refused, .connectTimedOut, .unreachable, .reset, .closed, .timedOut, .malformed, .local,
+        .other,
+    ]
 
     public static func < (a: RequestOutcome, b: RequestOutcome) -> Bool { a.code < b.code }
 }

@@ -30,6 +30,20 @@ public struct BucketHistogram: Sendable, Equatable {
         self.sum = sum
     }
 
+    /// What a finer histogram has counted, in seconds. Its buckets that lie across a bound are
+    /// taken whole, by their middle, so that counts of successive readings never fall: a bound is
+    /// exact within `LatencyHistogram.relativeError`, sum and count are exact.
+    public init(_ histogram: LatencyHistogram, upperBounds: [Double]) {
+        self.init(upperBounds: upperBounds)
+        var place = 0
+        for bucket in histogram.buckets {
+            let value = Double(LatencyHistogram.middle(of: bucket.index)) / 1e9
+            while place < upperBounds.count, value > upperBounds[place] { place += 1 }
+            counts[place] &+= bucket.count
+        }
+        sum = (Double(histogram.sumHigh) * 0x1p64 + Double(histogram.sumLow)) / 1e9
+    }
+
     /// Adds what another one with the same bounds has counted.
     public mutating func merge(_ other: BucketHistogram) {
         precondition(other.upperBounds == upperBounds, "only equal buckets can be merged")
@@ -40,6 +54,13 @@ public struct BucketHistogram: Sendable, Equatable {
     /// Bounds in seconds from a millisecond to a minute: the latencies of a network under test.
     public static let latencySeconds: [Double] = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+
+    /// Bounds in seconds from a tenth of a millisecond, a request within one machine, to five
+    /// minutes, an answer that somebody held back.
+    public static let requestSeconds: [Double] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+        10, 20, 30, 45, 60, 120, 300,
     ]
 
     /// How many values were observed.

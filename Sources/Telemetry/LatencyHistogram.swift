@@ -131,7 +131,8 @@ public struct LatencyHistogram: Sendable, Equatable {
         return shift * perDoubling + Int(truncatingIfNeeded: value >> UInt64(shift))
     }
 
-    private static func middle(of index: Int) -> UInt64 {
+    /// The value in nanoseconds that stands for all of a bucket.
+    static func middle(of index: Int) -> UInt64 {
         let shift = max(0, index / perDoubling - 1)
         let lowest = UInt64(index - shift * perDoubling) << UInt64(shift)
         return lowest + (1 << UInt64(shift)) / 2

@@ -83,4 +83,126 @@ import Testing
         let nothing = try Program.run(["merge", "-"])
         #expect(nothing.code == 66 && nothing.errors.contains("standard input: not a whole JSON"))
     }
+
+    // MARK: - What the instruments really write
+
+    private func object(_ text: Data) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    }
+
+    private func integer(_ object: [String: Any], _ path: String...) -> Int? {
+        var value: Any? = object
+        for key in path { value = (value as? [String: Any])?[key] }
+        return value as? Int
+    }
+
+    /// Runs `arguments` twice with `--json`, merges, and hands over the three documents.
+    private func mergeTwoRuns(
+        _ arguments: [[String]],
+        _ body: (_ runs: [[String: Any]], _ merged: [String: Any]) throws -> Void
+    ) throws {
+        try withFiles([:]) { folder in
+            let files = arguments.indices.map { "\(folder)/\($0).json" }
+            for (arguments, file) in zip(arguments, files) {
+                let outcome = try Program.run(arguments + ["--json", file])
+                #expect(outcome.code == 0, "\(outcome.errors)")
+            }
+            let outcome = try Program.run(["merge"] + files)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let runs = try files.map { try object(Data(contentsOf: URL(fileURLWithPath: $0))) }
+            let merged = try object(Data(outcome.output.utf8))
+            for run in runs { expectNothingLost(run, merged) }
+            try body(runs, merged)
+        }
+    }
+
+    /// Every member is in the merged document, or named as one that is not.
+    private func expectNothingLost(_ run: [String: Any], _ merged: [String: Any]) {
+        let omitted = merged["notmerged"] as? [String] ?? []
+        for (key, value) in run {
+            let isNamed = omitted.contains(key)
+            #expect((merged[key] != nil) != isNamed, "\(key)")
+            if isNamed { continue }
+            if let members = value as? [String: Any] {
+                let mergedMembers = merged[key] as? [String: Any] ?? [:]
+                for name in members.keys { #expect(mergedMembers[name] != nil, "\(key).\(name)") }
+            }
+            for element in value as? [[String: Any]] ?? [] {
+                let first = (merged[key] as? [[String: Any]])?.first ?? [:]
+                for name in element.keys {
+                    let isNamed = omitted.contains("\(key).\(name)")
+                    #expect((first[name] != nil) != isNamed, "\(key).\(name)")
+                }
+            }
+        }
+    }
+
+    /// What the merged document must have as the sum of both.
+    private func expectSums(
+        _ runs: [[String: Any]], _ merged: [String: Any], _ names: [String]
+    ) throws {
+        for name in names {
+            let parts = try runs.map { try #require(integer($0, name), "\(name)") }
+            #expect(integer(merged, name) == parts.reduce(0, +), "\(name)")
+        }
+    }
+
+    @Test("two real runs of the long-lived client add up, and nothing of them is lost in silence")
+    func realLongLived() throws {
+        let server = try Running(
+            ["longlived", "server", "--listen", "127.0.0.1:0", "--pod-id", "pod-x"])
+        defer { server.terminate() }
+        let line = try #require(server.awaitLog(" listens on "))
+        let address = try #require(line.split(separator: " ").last)
+        let run = ["longlived", "client", "http://\(address)/", "--quiet", "--think", "0"]
+        try mergeTwoRuns([
+            run + ["--connections", "3", "--requests", "70"],
+            run + ["--connections", "5", "--requests", "31"],
+        ]) { runs, merged in
+            try expectSums(
+                runs, merged,
+                [
+                    "connections", "open", "opened", "reconnects", "closedidle", "sent",
+                    "answered", "lost", "unanswered", "peakinflight",
+                ])
+            #expect(integer(merged, "answered") == 101 && integer(merged, "merged") == 2)
+            #expect(integer(merged, "latencyms", "histogram", "count") == 101)
+            #expect(integer(merged, "connectms", "histogram", "count") == 8)
+            let pods = try #require(merged["pods"] as? [[String: Any]])
+            #expect(pods.count == 1 && pods[0]["name"] as? String == "pod-x")
+            #expect(pods[0]["count"] as? Int == 101 && pods[0]["share"] as? Double == 1)
+            #expect(merged["jain"] as? Double == 1)
+            let largest = runs.compactMap { ($0["latencyms"] as? [String: Any])?["max"] as? Double }
+                .max()
+            #expect((merged["latencyms"] as? [String: Any])?["max"] as? Double == largest)
+        }
+    }
+
+    @Test("two real runs of the reload bench add up, and nothing of them is lost in silence")
+    func realBench() throws {
+        let backend = try Running(
+            ["reload", "backend", "pod-x", "0", "--listen-address", "127.0.0.1"])
+        defer { backend.terminate() }
+        let line = try #require(backend.awaitLog(" listens on "))
+        let address = try #require(line.split(separator: " ").last)
+        let run = ["reload", "bench", "http://\(address)/", "--quiet", "--csv", "/dev/null"]
+        try mergeTwoRuns([
+            run + ["--clients", "3", "--requests", "70"],
+            run + ["--clients", "5", "--requests", "31", "--event", "0s=true"],
+        ]) { runs, merged in
+            try expectSums(
+                runs, merged,
+                [
+                    "clients", "requests", "success", "failure", "frontchanged", "backchanged",
+                    "notnamed", "unsent", "givenup",
+                ])
+            let requests = try #require(integer(merged, "requests"))
+            #expect(requests >= 101 && integer(merged, "success") == requests)
+            #expect(integer(merged, "latency", "histogram", "count") == requests)
+            #expect(integer(merged, "latency", "count") == requests)
+            let instances = try #require(merged["instances"] as? [[String: Any]])
+            #expect(instances.count == 1 && instances[0]["answers"] as? Int == requests)
+            #expect(instances[0]["name"] as? String == "pod-x")
+        }
+    }
 }

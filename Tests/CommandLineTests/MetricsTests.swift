@@ -23,6 +23,21 @@ import Testing
             "egw", "external-target", "--listen-address", "127.0.0.1", "--listen-port", "0",
             "--allowed-cidr", "127.0.0.0/8", "--metrics-listen", "127.0.0.1:0",
         ],
+        [
+            "reload", "backend", "a", "0", "--listen-address", "127.0.0.1", "--metrics-listen",
+            "127.0.0.1:0",
+        ],
+        [
+            "reload", "bench", "http://127.0.0.1:9/", "--rate", "50", "--csv", "/dev/null",
+            "--quiet", "--metrics-listen", "127.0.0.1:0",
+        ],
+        [
+            "longlived", "server", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+        ],
+        [
+            "longlived", "client", "http://127.0.0.1:9/", "--quiet", "--metrics-listen",
+            "127.0.0.1:0",
+        ],
     ]
 
     private func start(_ arguments: [String]) throws -> (Running, String) {
@@ -68,6 +83,64 @@ import Testing
                 ["-c", "curl -s -o /dev/null -w '%{http_code}' http://\(address)\(path)"],
                 executable: URL(fileURLWithPath: "/bin/sh"))
             #expect(status.output == expected, "\(path)")
+        }
+    }
+
+    private func fetch(_ url: String) throws -> String {
+        try Program.run(
+            ["-c", "curl -s \(url)"], executable: URL(fileURLWithPath: "/bin/sh")
+        ).output
+    }
+
+    @Test(
+        "a run serves its metrics until it is interrupted, and ends as it does without them",
+        .enabled(if: isInstalled("curl"), "curl is missing"),
+        arguments: [
+            (["reload", "bench", "--csv", "/dev/null"], "sonde_reload_bench_requests_total"),
+            (["longlived", "client"], "sonde_longlived_client_failures_total"),
+        ])
+    func ending(arguments: [String], family: String) throws {
+        let (running, address) = try start(
+            arguments + ["http://127.0.0.1:9/", "--quiet", "--metrics-listen", "127.0.0.1:0"])
+        let metrics = try fetch("http://\(address)/metrics")
+        #expect(metrics.contains("\n\(family){"))
+        let ready = try fetch("-o /dev/null -w '%{http_code}' http://\(address)/readyz")
+        #expect(ready == "200")
+        running.interrupt()
+        let outcome = running.finish()
+        #expect(outcome.code == 1, "nobody answered: \(outcome.errors)")
+    }
+
+    @Test("where metrics are served for the asking, a port that is taken is exit code 69")
+    func taken() throws {
+        let (running, address) = try start(Self.roles[5])
+        defer { running.terminate() }
+        for arguments in Self.roles[5...] {
+            var arguments = arguments
+            arguments[arguments.count - 1] = address
+            let outcome = try Program.run(arguments)
+            #expect(outcome.code == 69, "\(arguments)")
+            #expect(
+                outcome.errors.split(separator: "\n").last
+                    == "sonde: listen on \(address): address already in use", "\(arguments)")
+        }
+    }
+
+    @Test(
+        "--allow-from without --metrics-listen keeps nobody out, and is one line and exit code 64")
+    func nothingToAllow() throws {
+        for arguments in [
+            // All of them would end at once, too, if they began.
+            ["reload", "backend", "a", "0", "--listen-address", "192.0.2.1"],
+            ["reload", "bench", "http://127.0.0.1:9/", "--duration", "1ms", "--csv", "/dev/null"],
+            ["longlived", "client", "http://127.0.0.1:9/", "--duration", "1ms"],
+        ] {
+            let outcome = try Program.run(arguments + ["--allow-from", "10.0.0.0/8"])
+            #expect(outcome.code == 64 && outcome.output.isEmpty)
+            #expect(
+                outcome.errors.contains("--allow-from")
+                    && outcome.errors.contains("--metrics-listen"))
+            #expect(outcome.errors.split(separator: "\n").count == 1)
         }
     }
 

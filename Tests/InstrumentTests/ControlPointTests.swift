@@ -61,6 +61,28 @@ import Testing
         }
     }
 
+    @Test("too much content is 413, but for a source that may not use the API at all: 403")
+    func tooMuch() throws {
+        try withLoop { loop in
+            let controls = [try control(loop), try control(loop, allowFrom: ["10.0.0.0/8"])]
+            let long = String(repeating: "x", count: 65_537)
+            let asks = [
+                Ask(method: "POST", path: "/check", body: String(long.dropLast())),
+                Ask(method: "POST", path: "/check", body: long),
+                Ask(method: "POST", path: "/check", body: String(repeating: "x", count: 2 << 20)),
+                Ask(path: "/status", body: long),
+            ]
+            ask(loop, controls[0].address, asks) { answers in
+                #expect(answers.map(\.status) == [200, 413, 413, 413])
+                ask(loop, controls[1].address, asks) { answers in
+                    #expect(answers.map(\.status) == [403, 403, 403, 403])
+                    #expect(controls.map(\.rejected) == [0, 4])
+                    for control in controls { control.drain(grace: .seconds(1)) {} }
+                }
+            }
+        }
+    }
+
     @Test("an IPv4 source is recognised on a dual-stack listener, an IPv6 one next to it rejected")
     func mapped() throws {
         try withLoop { loop in

@@ -192,3 +192,26 @@ func response(
     "HTTP/1.1 \(status)\r\nBackend-Id: \(id)\r\nSource-Port: \(port)\r\n"
         + "\(extra)Content-Length: 2\r\n\r\nok"
 }
+
+/// Sends one GET on a connection of its own and gives back what comes.
+func ask(
+    _ loop: EventLoop, _ address: SocketAddress?, _ path: String,
+    then: @escaping (String) -> Void
+) {
+    guard let address else {
+        Issue.record("nobody listens")
+        return
+    }
+    let connection = TCPConnection(loop: loop)
+    var received: [UInt8] = []
+    connection.onRead = { received += $1 }
+    connection.onEnd = { connection, _ in
+        connection.close()
+        then(String(decoding: received, as: UTF8.self))
+    }
+    connection.connect(to: address, readsAtOnce: true) { connection, result in
+        #expect(throws: Never.self) { try result.get() }
+        connection.write(
+            Array("GET \(path) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".utf8))
+    }
+}

@@ -109,4 +109,49 @@ import Testing
         #expect(thousand.percentile(0.1) == .seconds(1))
         #expect(thousand.percentile(99.91) == .seconds(1000))
     }
+
+    @Test("in fixed buckets: count and sum are exact, a bound is exact within the relative error")
+    func fixedBuckets() {
+        var random = SeededRandom(seed: 5)
+        let bounds = BucketHistogram.requestSeconds
+        var histogram = LatencyHistogram()
+        var values: [Int64] = []
+        var before = BucketHistogram(upperBounds: bounds)
+        for _ in 0..<5000 {
+            let magnitude = Int64.random(in: 0..<40, using: &random)
+            values.append(Int64.random(in: 0...(1 << magnitude), using: &random))
+            histogram.record(nanoseconds: values[values.count - 1])
+            guard values.count % 500 == 0 else { continue }
+            let fixed = BucketHistogram(histogram, upperBounds: bounds)
+            #expect(fixed.count == UInt64(values.count))
+            #expect(abs(fixed.sum - Double(values.reduce(0, +)) / 1e9) <= fixed.sum * 1e-12)
+            #expect(zip(fixed.counts, before.counts).allSatisfy { $0 >= $1 }, "a count has fallen")
+            var below: UInt64 = 0
+            for (bound, count) in zip(bounds, fixed.counts) {
+                below += count
+                let near = [1 - LatencyHistogram.relativeError, 1 + LatencyHistogram.relativeError]
+                    .map { factor in
+                        UInt64(values.count { Double($0) / 1e9 <= bound * factor })
+                    }
+                #expect((near[0]...near[1]).contains(below), "le \(bound)")
+            }
+            before = fixed
+        }
+        #expect(before.counts.allSatisfy { $0 > 0 })
+    }
+
+    @Test("in fixed buckets: nothing is nothing, and what lies above all bounds has its bucket")
+    func fixedBucketsAtTheEnds() {
+        let nothing = BucketHistogram(LatencyHistogram(), upperBounds: [1, 2])
+        #expect(nothing.counts == [0, 0, 0] && nothing.sum == 0)
+        var histogram = LatencyHistogram()
+        for seconds in [0, 1.5, 9, 9e9] { histogram.record(.seconds(seconds)) }
+        let fixed = BucketHistogram(histogram, upperBounds: [1, 2])
+        #expect(fixed.counts == [1, 1, 2])
+        // Together more nanoseconds than 63 bits hold.
+        histogram.record(.seconds(9e9))
+        histogram.record(.seconds(9e9))
+        let sum = BucketHistogram(histogram, upperBounds: [1, 2]).sum
+        #expect(abs(sum - 27_000_000_010.5) < 1e-3)
+    }
 }

@@ -318,6 +318,7 @@ public final class HoldClient {
     var hold: HoldMachine { machine.pointee }
     var podNames: [String] { reader.pointee.pods.names }
     var lastPods: [Int16] { reader.pointee.lastPods }
+    var isRunning: Bool { windowTimer != nil && !hasEnded }
     var now: Instant { endedAt ?? loop.now }
 
     /// Failures of all kinds.

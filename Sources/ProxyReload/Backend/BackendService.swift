@@ -1,9 +1,11 @@
 import HTTP
 import HTTPCodec
 import Instrument
+import JSONCodec
 import Logging
 import Pacing
 import Reactor
+import Telemetry
 
 /// What a backend answers, and how.
 public struct BackendConfiguration: Sendable {
@@ -15,6 +17,10 @@ public struct BackendConfiguration: Sendable {
     public var closeAfter: Int?
     /// Between a request and its answer.
     public var delay = Duration.zero
+    /// Where `/metrics` and `/status` are served; nil for nowhere.
+    public var metricsListen: SocketAddress?
+    /// Sources that may use what is served there; none given: everyone.
+    public var allowFrom: [CIDR] = []
 
     /// Everything else at its default.
     public init(identifier: String, listen: SocketAddress) {
@@ -35,6 +41,7 @@ public final class BackendService: Service {
     private let loop: EventLoop
     private let configuration: BackendConfiguration
     private let logger: Logger
+    private let control: ControlPoint
     private var server: HTTPServer?
     private let body: [UInt8]
     private var delays: DeadlineClass<HTTPResponder>?
@@ -48,6 +55,10 @@ public final class BackendService: Service {
         self.configuration = configuration
         self.logger = logger
         body = Array("\(configuration.identifier)\n".utf8)
+        control = ControlPoint(loop: loop, logger: logger, allowFrom: configuration.allowFrom)
+        control.common(
+            role: "reload-backend", status: { [unowned self] in writeStatus(to: &$0) },
+            metrics: { [unowned self] in writeMetrics(to: &$0) })
     }
 
     /// Begins to listen.
@@ -68,20 +79,14 @@ public final class BackendService: Service {
             handle($0, $1)
         }
         self.server = server
-        let address: SocketAddress
         do throws(UVError) {
-            address = try server.listen(on: configuration.listen)
+            let address = try server.listenAnywhere(on: configuration.listen)
+            if let address = configuration.metricsListen { try control.listen(on: address) }
+            logger.info("Backend \(configuration.identifier) listens on \(address)")
         } catch {
-            // A machine without IPv6: "every address" then means every IPv4 address.
-            let lacksIPv6 = error.isLocal && error.kind != .addressInUse
-            guard configuration.listen.ipAddress == .anyV6, lacksIPv6 else {
-                close()
-                throw error
-            }
-            address = try server.listen(
-                on: SocketAddress(.anyV4, port: configuration.listen.port))
+            close()
+            throw error
         }
-        logger.info("Backend \(configuration.identifier) listens on \(address)")
     }
 
     /// Takes nothing new, answers what is under way, and calls `completion`.
@@ -89,12 +94,18 @@ public final class BackendService: Service {
         guard let server else { return loop.enqueue(completion) }
         server.drain(grace: grace) { [self] in
             close()
-            completion()
+            control.drain(grace: .zero) { [self] in
+                _ = self  // the endpoints' closures do not own it
+                completion()
+            }
         }
     }
 
     /// Where it listens.
     public var address: SocketAddress? { server?.addresses.first }
+
+    /// Where `/metrics` and `/status` are served.
+    public var metricsAddress: SocketAddress? { control.address }
 
     /// The count in one line.
     public var summary: String {
@@ -126,6 +137,24 @@ public final class BackendService: Service {
             }
         }
         if isSent { answered += 1 }
+    }
+
+    // MARK: - Report
+
+    private func writeStatus(to writer: inout JSONWriter) {
+        writer.member("id", string: configuration.identifier)
+        writer.member("requests", integer: server?.requestCount ?? 0)
+        writer.member("answered", integer: answered)
+        writer.member("connections", integer: server?.connectionCount ?? 0)
+    }
+
+    private func writeMetrics(to text: inout PrometheusText) {
+        text.family("sonde_reload_backend_requests_total", .counter, help: "Requests received.")
+        text.sample(server?.requestCount ?? 0)
+        text.family("sonde_reload_backend_answered_total", .counter, help: "GETs answered.")
+        text.sample(answered)
+        text.family("sonde_reload_backend_open_connections", .gauge, help: "Connections open now.")
+        text.sample(server?.connectionCount ?? 0)
     }
 }
 

@@ -151,7 +151,11 @@ public final class Bench {
             timeline.pointee, elapsed: isRunning ? elapsed : 0, busy: clients.count { $0.isBusy })
     }
 
-    /// What has been measured so far. Copies all of it: for the end, not for every tick.
+    /// Whether requests are under way, or may begin.
+    var isMeasuring: Bool { isRunning && !isFinished }
+
+    /// What has been measured so far. Shares its memory with what is being measured: let go of it
+    /// before the next request ends, else that is copied.
     public var report: BenchReport {
         let end = min(endedAt ?? loop.now, self.end)
         var report = BenchReport(configuration: configuration, timeline: timeline.pointee)

@@ -1,3 +1,4 @@
+import Instrument
 import LongLived
 import Pacing
 import Reactor
@@ -6,6 +7,7 @@ import Reactor
 struct HoldRun {
     var configuration: HoldClientConfiguration
     var output: HoldOutputOptions
+    var metrics: MetricsOptions
 
     /// - Returns: the client when it has ended.
     func run() throws -> HoldClient {
@@ -32,12 +34,17 @@ struct HoldRun {
         var problem: UVError?
         var signals: [SignalSource] = []
         var current: HoldClient?
+        var control: ControlPoint?
         let client = HoldClient(
             loop: loop, configuration: configuration,
             onLine: writesLines ? { StandardStream.output.write(Array($0)) } : nil,
             onTick: { if let current { display.show(current, now: loop.now) } },
-            onEnd: { for signal in signals { signal.close() } })
+            onEnd: {
+                for signal in signals { signal.close() }
+                control?.drain(grace: .zero) {}
+            })
         current = client
+        control = try metrics.listen(loop, client.expose)
         for number in [SignalSource.interrupt, SignalSource.terminate] {
             signals.append(try SignalSource(loop: loop, signal: number) { client.stop() })
         }

@@ -53,6 +53,7 @@ struct LongLivedClientCommand: ParsableCommand {
 
     @OptionGroup(title: "Connecting") var opening: OpeningOptions
     @OptionGroup(title: "Output") var output: HoldOutputOptions
+    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
 
     func validate() throws {
         if let first = opening.sourceAddr.first {
@@ -85,7 +86,9 @@ struct LongLivedClientCommand: ParsableCommand {
                     + "limit is \(EventLoop.descriptorLimit) (see ulimit -n, or use more processes)"
             )
         }
-        let report = try HoldRun(configuration: configuration(), output: output).run()
+        let report = try HoldRun(
+            configuration: configuration(), output: output, metrics: metrics
+        ).run()
         if report.failureCount > maxFailures {
             throw Failure.failed(
                 "\(report.failureCount) failures, more than --max-failures \(maxFailures)")

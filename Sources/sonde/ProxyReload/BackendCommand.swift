@@ -31,6 +31,7 @@ struct BackendCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Between a request and its answer.", valueName: "time"))
     var delay = NonnegativeDuration(.zero)
 
+    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     mutating func run() throws {
@@ -38,6 +39,8 @@ struct BackendCommand: ParsableCommand {
             identifier: id, listen: SocketAddress(listenAddress, port: port))
         configuration.closeAfter = closeAfter?.count
         configuration.delay = delay.duration
+        configuration.metricsListen = metrics.metricsListen
+        configuration.allowFrom = metrics.access.allowFrom
         guard configuration.isValid else {
             throw Failure.usage("ID: expected 1 to 256 bytes without control characters")
         }

@@ -86,6 +86,8 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "No line for each request, and no live display: only the summary.")
     var quiet = false
 
+    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
+
     func validate() throws {
         if let rate, !(rate > 0 && rate <= BenchConfiguration.highestRate) {
             throw ValidationError(
@@ -107,7 +109,7 @@ struct BenchCommand: ParsableCommand {
                 "--clients \(configuration.clients): \(needed) file descriptors are needed, the "
                     + "limit is \(EventLoop.descriptorLimit) (see ulimit -n)")
         }
-        let report = try BenchRunner(configuration, isQuiet: quiet).run()
+        let report = try BenchRunner(configuration, isQuiet: quiet, metrics: metrics).run()
         StandardStream.output.write(report.text)
         if let jsonPath {
             do throws(UVError) {

@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import ProxyReload
 import Reactor
@@ -7,17 +8,24 @@ import Telemetry
 struct BenchRunner {
     private let configuration: BenchConfiguration
     private let isQuiet: Bool
+    private let metrics: MetricsOptions
 
-    init(_ configuration: BenchConfiguration, isQuiet: Bool) {
+    init(_ configuration: BenchConfiguration, isQuiet: Bool, metrics: MetricsOptions) {
         self.configuration = configuration
         self.isQuiet = isQuiet
+        self.metrics = metrics
     }
 
     func run() throws -> BenchReport {
         var outcome: Result<BenchReport, BenchFailure>?
         do {
             let loop = try EventLoop()
-            let bench = Bench(loop: loop, configuration: configuration) { outcome = $0 }
+            var control: ControlPoint?
+            let bench = Bench(loop: loop, configuration: configuration) {
+                outcome = $0
+                control?.drain(grace: .zero) {}
+            }
+            control = try metrics.listen(loop, bench.expose)
             let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
             bench.onTick = { [unowned bench] in
                 // What a command prints is not drawn over.
