@@ -14,12 +14,15 @@ public struct LaneChart: Sendable {
         public var end: Duration
         /// An index into ``LaneChart/categories``.
         public var category: Int
+        /// Of all answers in that time; below one where others have segments of the same time.
+        public var share: Double
 
-        /// One run of answers from the same instance.
-        public init(start: Duration, end: Duration, category: Int) {
+        /// One run of answers from the same instance, or its share of a time of turns.
+        public init(start: Duration, end: Duration, category: Int, share: Double = 1) {
             self.start = start
             self.end = end
             self.category = category
+            self.share = share
         }
     }
 
@@ -238,7 +241,8 @@ public struct LaneChart: Sendable {
             rows: lanes.map { lane in
                 var times = Array(repeating: Duration.zero, count: categories.count)
                 for segment in lane.segments where times.indices.contains(segment.category) {
-                    times[segment.category] += max(.zero, segment.end - segment.start)
+                    times[segment.category] +=
+                        max(.zero, segment.end - segment.start) * segment.share
                 }
                 let all = times.reduce(.zero, +)
                 return [Table.Cell(lane.name)]

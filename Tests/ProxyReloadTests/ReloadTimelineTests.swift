@@ -220,7 +220,7 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
             #expect(sum == (instance < 32 ? count / 40 : count / 5), "instance \(instance)")
         }
         #expect(bins.bins[3].largestLatencyNanoseconds == milliseconds(6))
-        #expect(bins.latencyNanoseconds(bin: 750, percent: 50) == nil)
+        #expect(bins.latencyNanoseconds(bins: 750..<751, percent: 50) == nil)
     }
 
     @Test("a bin's percentiles are within their error of the exact ones")
@@ -240,7 +240,8 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
         values.sort()
         for percent in [1.0, 25, 50, 90, 99, 100] {
             let exact = Double(values[Int((Double(values.count) * percent / 100).rounded(.up)) - 1])
-            let found = Double(try #require(bins.latencyNanoseconds(bin: 0, percent: percent)))
+            let latency = bins.latencyNanoseconds(bins: 0..<1, percent: percent)
+            let found = Double(try #require(latency))
             #expect(abs(found - exact) <= exact * TimelineBins.relativeError, "p\(percent)")
         }
     }

@@ -5,13 +5,10 @@ import Telemetry
 
 /// Runs a bench with its signals until it ends.
 struct BenchRunner {
-    private let configuration: BenchConfiguration
-    private let isQuiet: Bool
-
-    init(_ configuration: BenchConfiguration, isQuiet: Bool) {
-        self.configuration = configuration
-        self.isQuiet = isQuiet
-    }
+    var configuration: BenchConfiguration
+    var isQuiet: Bool
+    /// Opened once the host is known: a mistyped one leaves earlier results as they were.
+    var outputs: ResultFiles
 
     func run() throws -> BenchReport {
         var outcome: Result<BenchReport, BenchFailure>?
@@ -19,6 +16,7 @@ struct BenchRunner {
             let loop = try EventLoop()
             let bench = Bench(loop: loop, configuration: configuration) { outcome = $0 }
             let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
+            bench.onReady = outputs.open
             bench.onTick = { [unowned bench] in
                 // What a command prints is not drawn over.
                 if bench.isRunningCommand { display.erase() } else { display.show(bench.status) }
