@@ -4,6 +4,8 @@ public struct LaneSegment: Equatable, Sendable {
     public internal(set) var instance: UInt16?
     /// Whether segments of several instances were merged into this one.
     public internal(set) var isMixed = false
+    /// Whether a request just before it was not answered.
+    public let followsFailure: Bool
     /// The start of the first of the requests, in nanoseconds since the start of the test.
     public internal(set) var startNanoseconds: Int64
     /// When the last of them was answered.
@@ -67,8 +69,8 @@ public struct ClientLane: Sendable {
             }
         }
         var segment = LaneSegment(
-            instance: row.instance, startNanoseconds: start, endNanoseconds: row.nanoseconds,
-            requests: 0)
+            instance: row.instance, followsFailure: isInterrupted, startNanoseconds: start,
+            endNanoseconds: row.nanoseconds, requests: 0)
         segment.count(row.instance)
         segments.append(segment)
         isInterrupted = false

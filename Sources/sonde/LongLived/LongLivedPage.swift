@@ -72,14 +72,15 @@ struct LongLivedPage {
 
     private var span: ClosedRange<Duration> { .zero ... .seconds(max(1, report.series.count)) }
 
-    /// By pod: its answers in each second.
+    /// By pod, in the order of their names: its answers in each second.
     private var series: [StackedSeriesChart.Series] {
         let seconds = report.series
-        return report.pods.enumerated().map { number, pod in
+        let order = report.pods.indices.sorted { report.pods[$0].name < report.pods[$1].name }
+        return order.enumerated().map { place, pod in
             .init(
-                Category(pod.name, .series(number)),
-                values: seconds.map { number < $0.answers.count ? Double($0.answers[number]) : 0 },
-                total: pod.count)
+                Category(report.pods[pod].name, .series(place)),
+                values: seconds.map { pod < $0.answers.count ? Double($0.answers[pod]) : 0 },
+                total: report.pods[pod].count)
         }
     }
 
@@ -112,9 +113,10 @@ struct LongLivedPage {
             }
             return Evenness.jainIndex(sums) ?? 0
         }
+        let name = "over the last \(HoldReport.recentSeconds) s"
         var chart = StackedSeriesChart(
             title: "Jain's index", span: span, unit: "Jain's index",
-            series: [.init(Category("over the last \(HoldReport.recentSeconds) s", .soft), values: values)])
+            series: [.init(Category(name, .neutral), values: values)])
         chart.caption = "1 where all pods answered equally often, 1/n where one of n did alone."
         chart.references = [.init("even", value: 1)]
         return chart
@@ -139,7 +141,7 @@ struct LongLivedPage {
 
     private var distribution: DistributionChart {
         DistributionChart(
-            title: "Distribution of latency", quantity: "time", population: "answers",
+            title: "Distribution of latency", quantity: "time", population: "cases",
             curves: [
                 .init(Category("request to answer", .series(0)), report.latencies),
                 .init(Category("connecting", .series(1)), report.connectTimes),
@@ -193,11 +195,17 @@ struct LongLivedPage {
             columns: [.text("pod"), .number("from"), .number("to"), .number("for")],
             rows: all.prefix(Self.spellLimit).map { spell in
                 [
-                    .init(spell.pod), .duration(spell.from),
-                    spell.until.map { .duration($0) } ?? "the end",
-                    .duration(spell.until.map { $0 - spell.from }),
+                    .init(spell.pod), seconds(spell.from),
+                    spell.until.map { seconds($0) } ?? "the end",
+                    spell.until.map { seconds($0 - spell.from) } ?? .init(FigureText.nothing),
                 ]
             }, emptyText: "No pod fell below half of its fair share.")
+    }
+
+    /// Whole ones: more is not known.
+    private func seconds(_ time: Duration) -> Table.Cell {
+        let seconds = Int(time / .seconds(1))
+        return .init("\(FigureText.count(seconds)) s", value: "\(seconds)")
     }
 
     private var failures: Table {

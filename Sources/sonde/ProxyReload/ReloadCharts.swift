@@ -57,20 +57,32 @@ struct ReloadCharts {
             ],
             lanes: timeline.lanes.enumerated().map { number, lane in
                 LaneChart.Lane(
-                    "\(number)", segments: lane.segments.flatMap(segments(of:)),
+                    "\(number)", segments: segments(of: lane),
                     marks: [lane.failures, lane.frontChanges, lane.backChanges].map { set in
                         .init(set.moments.map { .nanoseconds($0) }, count: set.count)
                     })
             })
-        chart.caption = "One lane a client, coloured by the instance that answered it."
+        chart.caption =
+            "One lane a client, coloured by the instance that answered it last; gaps are times in "
+            + "which it got no answer."
         chart.events = marks
         return chart
     }
 
+    /// Without gaps where a client merely had nothing to do.
+    private func segments(of lane: ClientLane) -> [LaneChart.Segment] {
+        lane.segments.indices.flatMap { index in
+            let next = index + 1 < lane.segments.count ? lane.segments[index + 1] : nil
+            let isFollowed = next.map { !$0.followsFailure } ?? false
+            let end = isFollowed ? next?.startNanoseconds : nil
+            return segments(of: lane.segments[index], until: end)
+        }
+    }
+
     /// One for each instance that took part.
-    private func segments(of segment: LaneSegment) -> [LaneChart.Segment] {
+    private func segments(of segment: LaneSegment, until next: Int64?) -> [LaneChart.Segment] {
         let start = Duration.nanoseconds(segment.startNanoseconds)
-        let end = Duration.nanoseconds(segment.endNanoseconds)
+        let end = Duration.nanoseconds(max(segment.endNanoseconds, next ?? 0))
         guard segment.isMixed else {
             return [.init(start: start, end: end, category: category(of: segment.instance))]
         }
@@ -169,7 +181,7 @@ struct ReloadCharts {
         }
         let drawn = windows.filter { $0.window.latency.count > 0 }
             .sorted { tail($0) > tail($1) }.prefix(Self.windowLimit)
-        let tints: [Tint] = [.series(0), .series(1), .series(3), .series(4)]
+        let tints: [Tint] = [.series(1), .series(2), .series(3), .series(4)]
         for (window, tint) in zip(drawn.sorted { $0.index < $1.index }, tints) {
             let name = "from event \(window.index + 1)"
             curves.append(.init(Category(name, tint), window.window.latency))

@@ -32,7 +32,7 @@ struct ReloadTables {
                     event.isMark ? FigureText.nothing
                     : event.result.isEmpty ? "still running" : event.result
                 return [
-                    .init(name(window)), .duration(.nanoseconds(start)),
+                    .init(name(window)), .moment(.nanoseconds(start)),
                     .duration(event.endNanoseconds.map { .nanoseconds($0 - start) }),
                     .init(result, tone: event.isGood ? .plain : .bad),
                     .duration(.nanoseconds(period.endNanoseconds - period.startNanoseconds)),
@@ -50,7 +50,7 @@ struct ReloadTables {
             columns: [.text("event")]
                 + percents.flatMap { [.number("\($0.0) before"), .number($0.0)] },
             rows: windows.map { window in
-                [.init(name(window))]
+                [.init("event \(window.index + 1)")]
                     + percents.flatMap { percent in
                         [window.before?.latency, window.window.latency].map {
                             .duration($0?.percentile(percent.1))
@@ -70,7 +70,8 @@ struct ReloadTables {
                 changes.map { change -> [Table.Cell] in
                     let time = Duration.nanoseconds(change.sinceStartNanoseconds)
                     return [
-                        .init(name(window)), .init(timeline.instances.name(change.instance)),
+                        .init("event \(window.index + 1)"),
+                        .init(timeline.instances.name(change.instance)),
                         .init(kind), .duration(time),
                     ]
                 }
@@ -98,7 +99,7 @@ struct ReloadTables {
             }, emptyText: "No request failed.")
     }
 
-    private static let failureLimit = 50
+    private static let failureLimit = 20
 
     /// One by one; nil where there are none.
     var failures: Table? {
@@ -107,13 +108,13 @@ struct ReloadTables {
         return Table(
             caption: count > Self.failureLimit
                 ? "The first \(Self.failureLimit) of \(FigureText.count(count))" : "One by one",
-            columns: [.number("at"), .number("client"), .text("kind"), .text("event")],
+            columns: [.text("at"), .text("client"), .text("kind"), .text("event")],
             rows: timeline.failures.prefix(Self.failureLimit).map { failure in
                 let event = timeline.events.lastIndex {
                     $0.startNanoseconds <= failure.nanoseconds
                 }
                 return [
-                    .duration(.nanoseconds(failure.nanoseconds)), .count(failure.client),
+                    .moment(.nanoseconds(failure.nanoseconds)), .init("\(failure.client)"),
                     .init("\(failure.outcome)"),
                     .init(event.map { "\($0 + 1)" } ?? FigureText.nothing),
                 ]
@@ -130,8 +131,8 @@ struct ReloadTables {
             return [
                 .init(timeline.instances.name(number)), .count(share.answers),
                 .percent(Double(share.answers) / Double(max(1, all.latency.count))),
-                .duration(.nanoseconds(share.firstNanoseconds)),
-                .duration(.nanoseconds(share.lastNanoseconds)),
+                .moment(.nanoseconds(share.firstNanoseconds)),
+                .moment(.nanoseconds(share.lastNanoseconds)),
             ]
         }
         let rest = numbers.dropFirst(Self.instanceLimit)
