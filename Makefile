@@ -14,12 +14,14 @@ SONDE := $(CURDIR)/.build/release/sonde
 # One file without shared libraries: it starts in a scratch image, and what the demo and the lab
 # run is what ships. lld, because gold prints a page of warnings about static glibc.
 # The unwind tables are an eighth of that file and serve nobody once it is stripped: Swift's errors
-# do not unwind, and profilers walk the frame pointers, which stay.
+# do not unwind, and profilers walk the frame pointers, which stay. The compiler's hashes of modules
+# only say in which folder it was built: without them every folder gives the same file.
 RELEASE := -c release --product sonde
-UNWIND := $(CURDIR)/.build/discard-unwind.ld
+DISCARD := *(.eh_frame) *(.eh_frame_hdr) *(.swift_modhash)
+DISCARDING := $(CURDIR)/.build/discard.ld
 ifeq ($(shell uname -s),Linux)
 RELEASE += --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker -s \
-    -Xlinker $(UNWIND)
+    -Xlinker $(DISCARDING)
 endif
 
 # Tests that bind ports, set resource limits or read their own memory must not meet each other.
@@ -42,7 +44,7 @@ demo: build ## Measure a made-up cluster on this machine (ARGS="…" goes to son
 build: build-needs ## Build the release binary .build/release/sonde, static and stripped
 	@echo "== build (release)"
 	@mkdir -p .build
-	@echo 'SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) } } INSERT AFTER .text;' >$(UNWIND)
+	@echo 'SECTIONS { /DISCARD/ : { $(DISCARD) } } INSERT AFTER .text;' >$(DISCARDING)
 	@swift build $(RELEASE)
 
 test: test-needs unit embedding build lab ## Run every test: unit, interop, embedding, lab

@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it is shown: one table, one JSON file, one table in the README."""
+"""What a benchmark found, and how it is shown: a table, a JSON file, a table in the README."""
 
 import json
 import statistics

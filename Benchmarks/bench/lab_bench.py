@@ -46,7 +46,8 @@ def netpol():
     }
     for scenario, (label, p99, p50) in labels.items():
         numbers = found[scenario]["numbers"]
-        yield Figure(f"detection error p99, {label}", numbers["p99_ms"], "ms", bar=p99 and ("≤", p99))
+        yield Figure(f"detection error p99, {label}", numbers["p99_ms"], "ms",
+                     bar=p99 and ("≤", p99))
         if p50:
             yield Figure("… p50", numbers["p50_ms"], "ms", bar=("≤", p50))
             share = numbers["processor_s"] / numbers["wall_s"]

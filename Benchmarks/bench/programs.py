@@ -34,8 +34,18 @@ def need(*programs):
             raise Missing(f"{program} is not installed")
 
 
-def die_with_parent():
-    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+SERVERS, LOADS = 0, 1
+"""Which processor servers run on, and which one loads. Left to itself the kernel often puts both
+ends of a connection on one, where they take turns, and a rate says how the coin fell."""
+
+
+def on_core(core=None):
+    """What a child does before it becomes its program."""
+    def prepare():
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it must not outlive us
+        if core is not None and (os.cpu_count() or 1) > core:
+            os.sched_setaffinity(0, {core})
+    return prepare
 
 
 def build(*products):
@@ -62,16 +72,17 @@ def free_port():
 
 
 class Server:
-    """A server for the length of a `with`. Without `address` it prints its own in the first line."""
+    """A server for the length of a `with`. Without `address` its first line says where it is."""
 
-    def __init__(self, command, address=None):
+    def __init__(self, command, address=None, core=None):
         self.command = [str(word) for word in command]
         self.address = address
+        self.core = core
 
     def __enter__(self):
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            preexec_fn=die_with_parent)
+            preexec_fn=on_core(self.core))
         if self.address is None:
             self.address = self.process.stdout.readline().strip()
             if not self.address:
@@ -125,11 +136,11 @@ def smaps(pid, kind):
     raise Failed("the kernel gives no figure for memory")
 
 
-def run(command, **settings):
+def run(command, core=None):
     """Runs a program to its end: (output, processor seconds)."""
     command = [str(word) for word in command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=die_with_parent, **settings)
+                               preexec_fn=on_core(core))
     output = process.stdout.read()
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -145,7 +156,7 @@ def run(command, **settings):
 def wrk(address, seconds=2, connections=64, path="/"):
     """(requests a second, requests, wrk's own processor seconds)"""
     output, used = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-                        f"http://{address}{path}"])
+                        f"http://{address}{path}"], LOADS)
     count = int(re.search(r"(\d+) requests in", output).group(1))
     if not count or "Non-2xx" in output:
         raise Failed(f"wrk: {output.strip()[-200:]}")
@@ -190,5 +201,6 @@ def nginx(answer=HELLO, upstream=""):
     with scratch(f"nginx-{port}") as folder:
         (folder / "conf").write_text(
             NGINX.format(folder=folder, port=port, answer=answer, upstream=upstream))
-        with Server(["nginx", "-p", folder, "-c", folder / "conf"], f"127.0.0.1:{port}") as server:
+        with Server(["nginx", "-p", folder, "-c", folder / "conf"], f"127.0.0.1:{port}",
+                    SERVERS) as server:
             yield server

@@ -6,7 +6,8 @@ import re
 import sys
 
 from figures import Figure, median
-from programs import HERE, SONDE, Failed, Server, free_port, need, nginx, run, scratch, wrk
+from programs import (
+    HERE, LOADS, SERVERS, SONDE, Failed, Server, free_port, need, nginx, run, scratch, wrk)
 
 SECONDS = 2
 # reload_memory.py alone takes ten million, and three minutes.
@@ -20,7 +21,7 @@ def figures():
     answer = 'proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";'
     with contextlib.ExitStack() as stack:
         start = stack.enter_context
-        start(Server([SONDE, "reload", "backend", "one", port], f"127.0.0.1:{port}"))
+        start(Server([SONDE, "reload", "backend", "one", port], f"127.0.0.1:{port}", SERVERS))
         front = start(nginx(answer, upstream))
         folder = start(scratch("reload"))
         theirs = lambda: wrk(front.address, SECONDS)[0]  # noqa: E731
@@ -38,7 +39,7 @@ def bench(address, folder):
     """Requests a second; every one of them must have its row."""
     rows, report = folder / "data.csv", folder / "data.json"
     output, _ = run([SONDE, "reload", "bench", f"http://{address}/", "--clients", 64, "--duration",
-                     f"{SECONDS}s", "--quiet", "--csv", rows, "--json", report])
+                     f"{SECONDS}s", "--quiet", "--csv", rows, "--json", report], LOADS)
     found = re.search(r"success: (\d+) failure: (\d+) ", output)
     with open(rows, "rb") as file:
         written = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")) - 1

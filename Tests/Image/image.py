@@ -37,19 +37,19 @@ class Lab:
     """What the tests share: the unpacked image and a namespace."""
 
     def __init__(self, path):
-        self.folder = tempfile.mkdtemp(prefix="sonde-image-")
-        os.chmod(self.folder, 0o755)  # the pods' user has to get through
-        self.root = os.path.join(self.folder, "root")
-        self.state = os.path.join(self.folder, "runc")
-        os.mkdir(self.root, 0o755)
+        self.namespace = Namespace()
+        self.namespace_path = f"/proc/{os.getpid()}/fd/{self.namespace.descriptor}"
         with Archive(path) as self.archive:
+            self.folder = tempfile.mkdtemp(prefix="sonde-image-")
+            os.chmod(self.folder, 0o755)  # the pods' user has to get through
+            self.root = os.path.join(self.folder, "root")
+            self.state = os.path.join(self.folder, "runc")
+            os.mkdir(self.root, 0o755)
             self.unpacked_bytes = self.archive.unpack(self.root)
         self.config = self.archive.config["config"]
         self.contents = sorted(self.walk())
-        for mountpoint in ["proc", "etc/hosts", "etc/resolv.conf"]:  # as engines make them
+        for mountpoint in ["proc", "dev", "etc/hosts", "etc/resolv.conf"]:  # as engines make them
             self.make_mountpoint(os.path.join(self.root, mountpoint))
-        self.namespace = Namespace()
-        self.namespace_path = f"/proc/{os.getpid()}/fd/{self.namespace.descriptor}"
 
     def walk(self):
         """Every path of the image with its state, before a runtime adds mount points."""

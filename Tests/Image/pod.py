@@ -56,6 +56,9 @@ class Pod:
             },
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc", "options": fixed},
+                # Each its own: runc makes devices there, and all pods have one root.
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+                 "options": ["nosuid", "mode=755", "size=64k"]},
                 *({"destination": to, "type": "bind", "source": source,
                    "options": ["bind", "ro", *fixed]} for source, to in mounts),
             ],

@@ -118,7 +118,8 @@ def stopped(options, targets=100):
     network = Network()
     addresses = [network.address(index) for index in range(targets)]
     try:
-        with target(options, network) as server, client(options, network, ("--no-gate",)) as program:
+        with target(options, network) as server, \
+                client(options, network, ("--no-gate",)) as program:
             network.gate.open(addresses)
             server.process.send_signal(signal.SIGSTOP)
             program.ask_for("/check", "POST", connection_list(addresses))

@@ -13,7 +13,9 @@ struct MicroSonde {
         {
             print(work.run(count))
         } else if arguments.count == 1 {
-            for work in Workload.all { print("\(work.name) \(nanoseconds(work)) \(work.bytes ?? 0)") }
+            for work in Workload.all {
+                print("\(work.name) \(nanoseconds(work)) \(work.bytes ?? 0)")
+            }
         } else {
             let names = Workload.all.map(\.name).joined(separator: ", ")
             print("usage: micro-sonde [NAME COUNT]; names: \(names)")
