@@ -41,9 +41,14 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
         #expect(timeline.total.frontChanges == 2 && timeline.total.backChanges == 1)
         let half = MomentSet.firstStepNanoseconds / 2  // moments are known to half a step
         func moments(_ set: MomentSet) -> [Int64] { set.moments.map { $0 - half } }
-        #expect(timeline.lanes.map { moments($0.frontChanges) } == [[5], [6]].map { $0.map(milliseconds) })
-        #expect(timeline.lanes.map { moments($0.backChanges) } == [[3], []].map { $0.map(milliseconds) })
-        #expect(timeline.lanes.map { moments($0.failures) } == [[4], [6]].map { $0.map(milliseconds) })
+        #expect(
+            timeline.lanes.map { moments($0.frontChanges) }
+                == [[5], [6]].map { $0.map(milliseconds) })
+        #expect(
+            timeline.lanes.map { moments($0.backChanges) }
+                == [[3], []].map { $0.map(milliseconds) })
+        #expect(
+            timeline.lanes.map { moments($0.failures) } == [[4], [6]].map { $0.map(milliseconds) })
         #expect(timeline.total.successes == 5 && timeline.total.failureCount == 2)
         #expect(timeline.total.failures == [.refused: 1, .reset: 1])
         #expect(timeline.failures.map(\.outcome) == [.refused, .reset])

@@ -53,9 +53,11 @@ import Testing
 
     @Test("a time of turns is shared by the segments that have a part of it")
     func parts() {
-        let blocks = raster([(0, 1.0 / 3), (2, 2.0 / 3)].map { category, share in
-            Segment(start: .zero, end: .seconds(1), category: category, share: share)
-        }).blocks
+        let blocks = raster(
+            [(0, 1.0 / 3), (2, 2.0 / 3)].map { category, share in
+                Segment(start: .zero, end: .seconds(1), category: category, share: share)
+            }
+        ).blocks
         #expect(
             blocks == [
                 Block(category: 0, first: 0, end: 100, low: 0, high: 2),
@@ -69,7 +71,8 @@ import Testing
             let chart = LaneChart(
                 title: "", span: .zero ... .seconds(1), categories: [],
                 markKinds: [.init("m", symbol)],
-                lanes: [.init("1", segments: [], marks: [.init(moments.map { .milliseconds($0) })])])
+                lanes: [.init("1", segments: [], marks: [.init(moments.map { .milliseconds($0) })])]
+            )
             var markup = Markup()
             chart.write(into: &markup)
             let text = String(decoding: markup.bytes, as: UTF8.self)

@@ -5,7 +5,7 @@ import Telemetry
 extension HoldReport {
     /// One second of the run.
     public struct Second: Sendable {
-        /// By pod, as in ``HoldReport/pods``; pods that had not answered yet are missing at the end.
+        /// By pod, as in ``HoldReport/pods``; those that had not answered yet are missing.
         public let answers: [UInt32]
         /// Connections open at its end.
         public let open: Int
@@ -58,7 +58,7 @@ extension HoldReport {
     public var inFlight: Int { hold.inFlight }
     /// The most requests that were under way at once.
     public var peakInFlight: Int { hold.peakInFlight }
-    /// From the start until all connections were open for the first time; nil where they never were.
+    /// From the start until all connections were open for the first time; nil if they never were.
     public var allOpenAfter: Duration? {
         guard let moment = hold.allOpenAt, let start = hold.startedAt else { return nil }
         return moment - start

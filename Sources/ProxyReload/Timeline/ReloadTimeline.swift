@@ -30,11 +30,11 @@ public struct TimelineMoment: Equatable, Sendable {
 /// Takes the rows of a test in the order of their times and keeps what a summary and a page need,
 /// in memory that does not grow with their number.
 ///
-/// Every count is exact. What is listed one by one has a limit, and says where it was reached:
-/// ``failures`` (``momentLimit``), the segments of a client (``segmentLimit``) and the places of its
-/// changes (`MomentSet.limit`), the bins (`TimelineBins.limit`), the events (``eventLimit``), the
-/// instances (`InstanceTable.limit`). Latencies are held in `LatencyHistogram`: within 0.4 % at any value,
-/// where HdrHistogram's port to Swift would bring Foundation, and twice the code, for the same.
+/// Every count is exact. What is listed one by one has a limit: ``failures`` (``momentLimit``), the
+/// segments of a client (``segmentLimit``) and the places of its changes (`MomentSet.limit`), the
+/// bins (`TimelineBins.limit`), the events (``eventLimit``), the instances (`InstanceTable.limit`).
+/// Latencies are held in `LatencyHistogram`: within 0.4 % at any value, where HdrHistogram's port
+/// to Swift would bring Foundation, and twice the code, for the same.
 public struct ReloadTimeline: Sendable {
     /// So many failures are listed with their moments.
     public static let momentLimit = 10_000

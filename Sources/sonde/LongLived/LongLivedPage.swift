@@ -109,7 +109,9 @@ struct LongLivedPage {
             for (pod, count) in seconds[index].answers.enumerated() { sums[pod] += Double(count) }
             let gone = index - HoldReport.recentSeconds
             if gone >= 0 {
-                for (pod, count) in seconds[gone].answers.enumerated() { sums[pod] -= Double(count) }
+                for (pod, count) in seconds[gone].answers.enumerated() {
+                    sums[pod] -= Double(count)
+                }
             }
             return Evenness.jainIndex(sums) ?? 0
         }

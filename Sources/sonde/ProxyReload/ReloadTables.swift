@@ -29,7 +29,8 @@ struct ReloadTables {
                 let (event, period) = (window.event, window.window)
                 let start = event.startNanoseconds
                 let result =
-                    event.isMark ? FigureText.nothing
+                    event.isMark
+                    ? FigureText.nothing
                     : event.result.isEmpty ? "still running" : event.result
                 return [
                     .init(name(window)), .moment(.nanoseconds(start)),
