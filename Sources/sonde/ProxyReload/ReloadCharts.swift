@@ -9,6 +9,10 @@ struct ReloadCharts {
     private let columns: TimeColumns
     /// So many instances, the first that answered, have a colour; all further ones share one.
     private let coloured: Int
+    /// Their numbers in the order of their names, so that colours are the same in the next run.
+    private let order: [Int]
+    /// By their numbers: their places in that order.
+    private let ranks: [Int]
     private let hasUnnamed: Bool
 
     private var timeline: ReloadTimeline { report.timeline }
@@ -18,6 +22,10 @@ struct ReloadCharts {
         columns = TimeColumns(report)
         let instances = report.timeline.total.instances.count
         coloured = instances <= Tint.seriesCount ? instances : Tint.seriesCount - 1
+        let table = report.timeline.instances
+        let order = (0..<coloured).sorted { table.name(UInt16($0)) < table.name(UInt16($1)) }
+        self.order = order
+        ranks = (0..<coloured).map { order.firstIndex(of: $0) ?? $0 }
         hasUnnamed = report.timeline.total.latency.count > UInt64(report.timeline.total.answers)
     }
 
@@ -33,7 +41,7 @@ struct ReloadCharts {
     private var categories: [Category] {
         let instances = timeline.total.instances.count
         var categories = Category.series(
-            (0..<coloured).map { timeline.instances.name(UInt16($0)) })
+            order.map { timeline.instances.name(UInt16($0)) })
         if instances > coloured {
             categories.append(Category("\(instances - coloured) others", .neutral))
         }
@@ -43,7 +51,7 @@ struct ReloadCharts {
 
     private func category(of instance: UInt16?) -> Int {
         guard let instance else { return categories.count - 1 }
-        return min(Int(instance), coloured)
+        return Int(instance) < coloured ? ranks[Int(instance)] : coloured
     }
 
     // MARK: - Clients
@@ -89,7 +97,7 @@ struct ReloadCharts {
         var shares = Array(repeating: 0, count: categories.count)
         for number in segment.answers.indices where segment.answers[number] > 0 {
             let isRest = number == segment.answers.scalarCount - 1
-            let category = isRest ? categories.count - 1 : min(number, coloured)
+            let category = category(of: isRest ? nil : UInt16(number))
             shares[min(category, categories.count - 1)] += Int(segment.answers[number])
         }
         return shares.indices.filter { shares[$0] > 0 }.map { category in
@@ -115,8 +123,8 @@ struct ReloadCharts {
                     }, total: total))
         }
         let categories = self.categories
-        for number in 0..<coloured {
-            add(categories[number], total: total.instances[number].answers) {
+        for (rank, number) in order.enumerated() {
+            add(categories[rank], total: total.instances[number].answers) {
                 bins.requests(bin: $0, instance: UInt16(number))
             }
         }
