@@ -133,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing",
+                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing", "sonde",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),

@@ -14,6 +14,12 @@ public enum FigureText {
         return self.duration(seconds: duration.inSeconds)
     }
 
+    /// A moment of a run, in seconds to the millisecond: `4.021 s`; a dash for nil.
+    public static func moment(_ moment: Duration?) -> String {
+        guard let moment else { return nothing }
+        return "\(decimal(moment.inSeconds, places: 3))\(space)s"
+    }
+
     /// A share of one as percent: `12.5 %`; 100 % and 0 % only where it is exactly that.
     public static func percent(_ share: Double) -> String {
         guard share.isFinite else { return nothing }

@@ -14,12 +14,15 @@ public struct LaneChart: Sendable {
         public var end: Duration
         /// An index into ``LaneChart/categories``.
         public var category: Int
+        /// Of all answers in that time; below one where others have segments of the same time.
+        public var share: Double
 
-        /// One run of answers from the same instance.
-        public init(start: Duration, end: Duration, category: Int) {
+        /// One run of answers from the same instance, or its share of a time of turns.
+        public init(start: Duration, end: Duration, category: Int, share: Double = 1) {
             self.start = start
             self.end = end
             self.category = category
+            self.share = share
         }
     }
 
@@ -178,9 +181,39 @@ public struct LaneChart: Sendable {
                 case .tick: ("mark tick", top + height + 2, "v\(svg(height / 3))")
                 }
             let scale = ChartFrame.stretchedWidth / Double(columns)
-            let path = places.sorted().map { "M\(svg(Double($0) * scale)) \(svg(y))\(stroke)" }
-            markup.element("path", ["class": style, "d": path.joined()])
+            var path = ""
+            let gap = max(2, columns * Self.densePixels / 1000)
+            for run in Self.runs(of: places, gap: gap) {
+                if kind.symbol == .tick, run.count >= Self.denseRun * gap {
+                    let x = svg(Double(run.lowerBound) * scale)
+                    let middle = svg(y + height / 6)
+                    path += "M\(x) \(middle)h\(svg(Double(run.count) * scale))"
+                } else {
+                    for place in run where places.contains(place) {
+                        path += "M\(svg(Double(place) * scale)) \(svg(y))\(stroke)"
+                    }
+                }
+            }
+            markup.element("path", ["class": style, "d": path])
         }
+    }
+
+    /// So many ticks, each within so many pixels of the one before, become one line along the lane:
+    /// they would be a bar that is louder than the lane itself.
+    private static let denseRun = 3
+    private static let densePixels = 8
+
+    /// Columns of which each is at most `gap` from the one before.
+    private static func runs(of places: Set<Int>, gap: Int) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for place in places.sorted() {
+            if let last = runs.last, place < last.upperBound + gap {
+                runs[runs.count - 1] = last.lowerBound..<place + 1
+            } else {
+                runs.append(place..<place + 1)
+            }
+        }
+        return runs
     }
 
     private var legend: [ChartFrame.LegendEntry] {
@@ -238,7 +271,8 @@ public struct LaneChart: Sendable {
             rows: lanes.map { lane in
                 var times = Array(repeating: Duration.zero, count: categories.count)
                 for segment in lane.segments where times.indices.contains(segment.category) {
-                    times[segment.category] += max(.zero, segment.end - segment.start)
+                    times[segment.category] +=
+                        max(.zero, segment.end - segment.start) * segment.share
                 }
                 let all = times.reduce(.zero, +)
                 return [Table.Cell(lane.name)]

@@ -21,7 +21,7 @@ struct LaneRaster {
             var column = min(Int(start), columns - 1)
             while column < columns, Double(column) < end {
                 let covered = min(end, Double(column + 1)) - max(start, Double(column))
-                shares[column][segment.category] += covered
+                shares[column][segment.category] += covered * segment.share
                 column += 1
             }
         }

@@ -81,7 +81,7 @@ public struct StackedSeriesChart: Sendable {
         frame.events = EventLayout(events, on: axis)
         frame.legend =
             folded.map { .init(name: $0.category.name, tint: $0.category.tint, symbol: .area) }
-            + references.map { .init(name: $0.name, tint: .neutral, symbol: .dashes) }
+            + referenceNames.map { .init(name: $0, tint: .neutral, symbol: .dashes) }
         frame.table = table
         if stack.highest <= 0 { frame.emptyText = "Nothing was measured." }
         frame.write(into: &markup) { markup in
@@ -103,6 +103,15 @@ public struct StackedSeriesChart: Sendable {
                 ) { $0.element("title", text: reference.name) }
             }
         }
+    }
+
+    /// Lines of one name are one entry of the legend.
+    private var referenceNames: [String] {
+        var names: [String] = []
+        for reference in references where !names.contains(reference.name) {
+            names.append(reference.name)
+        }
+        return names
     }
 
     /// The largest keep their colours, the rest becomes one neutral part on top.

@@ -50,6 +50,11 @@ public struct Table: Hashable, Sendable {
             return Cell(FigureText.duration(duration), value: value, tone: tone)
         }
 
+        /// A moment of a run, to the millisecond; its plain value is in seconds.
+        public static func moment(_ moment: Duration?) -> Cell {
+            Cell(FigureText.moment(moment), value: moment.map { "\($0.inSeconds)" } ?? "")
+        }
+
         /// A share of one as percent.
         public static func percent(_ share: Double, tone: Tone = .plain) -> Cell {
             Cell(FigureText.percent(share), value: "\(share)", tone: tone)

@@ -63,6 +63,10 @@ import Testing
         let file = try Program.run(
             ["longlived", "client", url, "--requests", "1", "--json", "/nonexistent/a.json"])
         #expect(file.code == 71 && file.errors.contains("/nonexistent/a.json"))
+        let page = try Program.run(
+            ["longlived", "client", url, "--requests", "1", "--report", "/nonexistent/a.html"])
+        #expect(page.code == 71 && page.output.isEmpty)
+        #expect(page.errors == "sonde: write /nonexistent/a.html: no such file or directory\n")
         server.terminate()
         #expect(server.finish().code == 0)
     }
@@ -94,17 +98,24 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let json = folder.appendingPathComponent("a.json").path
         let csv = folder.appendingPathComponent("a.csv").path
+        let page = folder.appendingPathComponent("a.html").path
+        let unknown = try Program.run(
+            ["longlived", "client", "http://nobody.invalid/", "--report", page])
+        #expect(unknown.code == 69 && !FileManager.default.fileExists(atPath: page))
         let (server, url) = try start(["--connection", "close", "--pod-id", "x", "--seed", "3"])
         let outcome = try Program.run(
             [
                 "longlived", "client", url, "--requests", "7", "--think", "1ms", "--quiet",
-                "--json", json, "--csv", csv, "--seed", "42",
+                "--json", json, "--csv", csv, "--report", page, "--seed", "42",
             ])
         #expect(outcome.code == 0 && outcome.errors.contains("seed 42"))
         let text = try String(contentsOfFile: json, encoding: .utf8)
         #expect(text.contains("\"seed\":42") && text.contains("\"reconnects\":6"))
         let series = try String(contentsOfFile: csv, encoding: .utf8)
         #expect(series.hasPrefix("second,open,inflight,failures,jain,x\n"))
+        let html = try String(contentsOfFile: page, encoding: .utf8)
+        #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
+        #expect(html.contains("<dt>answers</dt><dd><b>7</b>"))
         server.terminate()
         #expect(server.finish().code == 0)
     }

@@ -37,6 +37,7 @@ import Testing
             (["bench", "http://x/", "--duration", "5"], ["--duration", "100ms"]),
             (["bench", "http://x/", "--timeout", "0s"], ["--timeout", "above zero"]),
             (["bench", "http://x/", "--window", "-1s"], ["--window"]),
+            (["bench", "http://x/", "--csv", "x", "--report", "x"], ["--csv and --report"]),
             (["backend", "a"], ["<port>"]),
             (["backend", "a", "70000"], ["70000"]),
             (["backend", "", "0"], ["ID"]),
@@ -59,6 +60,14 @@ import Testing
         let host = try Program.run(
             ["reload", "bench", "http://no.such.host.invalid/", "--csv", csv])
         #expect(host.code == 69 && host.errors.hasPrefix("sonde: resolve no.such.host.invalid: "))
+        #expect(!FileManager.default.fileExists(atPath: csv), "not before the host is known")
+        for flag in ["--json", "--report"] {
+            let file = try Program.run([
+                "reload", "bench", "http://127.0.0.1:9/", "--csv", csv, flag, "/no/such/folder/x",
+            ])
+            #expect(file.code == 71 && file.output.isEmpty)
+            #expect(file.errors == "sonde: write /no/such/folder/x: no such file or directory\n")
+        }
         let file = try Program.run(
             ["reload", "bench", "http://127.0.0.1:9/", "--csv", "/no/such/folder/x.csv"])
         #expect(file.code == 71)
@@ -144,9 +153,11 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let csv = folder.appendingPathComponent("data.csv").path
         let (backend, address) = try startBackend()
+        let page = folder.appendingPathComponent("report.html")
         let bench = try Running(
             [
                 "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--rate", "500",
+                "--report", page.path,
                 "--event", "0s=echo from the command; exit 2",
             ])
         #expect(bench.awaitLog("event 1 ended after ")?.hasSuffix("exit code 2") == true)
@@ -160,6 +171,9 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("mark 2 at ") })
         #expect(lines.contains { $0.hasPrefix("  command     exit code 2 after ") })
         #expect(!lines.contains("from the command"), "its output is no data")
+        let html = try String(contentsOf: page, encoding: .utf8)
+        #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
+        #expect(html.contains("echo from the command; exit 2") && html.contains("open loop"))
         backend.terminate()
         _ = backend.finish()
     }
@@ -169,7 +183,7 @@ import Testing
         let bench = try Program.run(["reload", "bench", "--help"])
         for flag in [
             "--clients", "--duration", "--requests", "--rate", "--timeout", "--host", "--event",
-            "--window", "--csv", "--json", "--quiet", "SIGUSR1", "default: data.csv",
+            "--window", "--csv", "--json", "--report", "--quiet", "SIGUSR1", "default: data.csv",
         ] { #expect(bench.output.contains(flag), "\(flag)") }
         let backend = try Program.run(["reload", "backend", "--help"])
         for flag in ["--close-after", "--delay", "--listen-address", "Backend-Id"] {

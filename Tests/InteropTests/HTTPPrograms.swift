@@ -11,8 +11,10 @@ enum Program {
     /// The path of a program, or nil where it is not installed.
     static func path(_ name: String) -> String? {
         let places = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        // The one that was built beside these tests, before any that is installed.
+        let built = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path
         let ours = ["/usr/sbin", "/usr/local/sbin", proxies]
-        return (places.map(String.init) + ours)
+        return ([built] + places.map(String.init) + ours)
             .map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 

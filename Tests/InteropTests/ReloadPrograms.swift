@@ -15,6 +15,10 @@ final class ReloadSite {
     private var proxy: ProgramRun?
     private(set) var report: BenchReport?
     private(set) var recount: [String] = []
+    /// What the program said and what the browser saw, where it was to write a page.
+    private(set) var output: ProgramRun.Outcome?
+    private(set) var views = ""
+    private var page: String?
 
     init(_ loop: EventLoop, _ folder: Folder) throws {
         self.loop = loop
@@ -31,6 +35,9 @@ final class ReloadSite {
         }
     }
 
+    /// Has the program itself do the bench, with a page, and shows that to a browser.
+    func report(to page: String) { self.page = page }
+
     /// `127.0.0.1:PORT` of a backend.
     func address(_ index: Int) -> String { backends[index].address.map { "\($0)" } ?? "" }
 
@@ -45,7 +52,7 @@ final class ReloadSite {
         let proxy = try ProgramRun(program, arguments, loop: loop) { [self] outcome in
             #expect(isEnded(outcome), "\(program) ended itself: \(outcome.errors.suffix(2000))")
             self.proxy = nil
-            guard report != nil else { return close() }
+            guard report != nil || output != nil else { return close() }
             count(accessLog)
         }
         self.proxy = proxy
@@ -64,6 +71,7 @@ final class ReloadSite {
         configuration.duration = .milliseconds(1500)
         configuration.csvPath = "\(folder.path)/data.csv"
         configure(self, &configuration)
+        if let page { return try benchWithProgram(configuration, page) }
         var held: Bench?
         let bench = Bench(loop: loop, configuration: configuration) { [self] result in
             _ = held
@@ -78,16 +86,44 @@ final class ReloadSite {
         try bench.start()
     }
 
+    private func benchWithProgram(_ configuration: BenchConfiguration, _ page: String) throws {
+        let url = configuration.url
+        var arguments = [
+            "reload", "bench", "http://\(url.authority)\(url.target)", "--duration", "1500ms",
+            "--csv", "\(folder.path)/data.csv", "--report", page, "--quiet",
+        ]
+        for command in configuration.commands {
+            let moment = Int(command.after / .milliseconds(1))
+            arguments += ["--event", "\(moment)ms=\(command.command)"]
+        }
+        _ = try ProgramRun("sonde", arguments, loop: loop) { [self] outcome in
+            output = outcome
+            proxy?.end()
+        }
+    }
+
     /// Another program's view of the same file.
     private func count(_ accessLog: String?) {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Support/recount.py").path
-        let arguments = [script, "\(folder.path)/data.csv"] + (accessLog.map { [$0] } ?? [])
-        do {
-            _ = try ProgramRun("python3", arguments, loop: loop) { [self] outcome in
-                #expect(outcome.status == 0, "\(outcome.errors)")
-                recount = outcome.output.split(separator: "\n").map(String.init)
+        let arguments = ["\(folder.path)/data.csv"] + (accessLog.map { [$0] } ?? [])
+        python("Support/recount.py", arguments) { [self] text in
+            recount = text.split(separator: "\n").map(String.init)
+            guard let page else { return close() }
+            python("Browser/browse.py", [page]) { [self] text in
+                views = text
                 close()
+            }
+        }
+    }
+
+    private func python(
+        _ script: String, _ arguments: [String], _ completion: @escaping (String) -> Void
+    ) {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent(script).path
+        do {
+            _ = try ProgramRun("python3", [path] + arguments, loop: loop) { outcome in
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                completion(outcome.output)
             }
         } catch {
             Issue.record(error)

@@ -8,46 +8,6 @@ import Testing
 @Suite(.serialized) struct ReloadProxyTests {
     private let event = Duration.milliseconds(500)
 
-    private func configuration(nginx site: ReloadSite, log: String) -> String {
-        let folder = site.folder.path
-        return """
-            daemon off;
-            user root;
-            worker_processes 1;
-            pid \(folder)/nginx.pid;
-            error_log stderr error;
-            events { worker_connections 256; }
-            http {
-                log_format ports '$remote_port $status';
-                access_log \(log) ports;
-                client_body_temp_path \(folder)/body;
-                proxy_temp_path \(folder)/proxy;
-                fastcgi_temp_path \(folder)/fastcgi;
-                uwsgi_temp_path \(folder)/uwsgi;
-                scgi_temp_path \(folder)/scgi;
-                keepalive_requests 100000000;
-                upstream site {
-                    include \(folder)/upstream.conf;
-                    keepalive 32;
-                    keepalive_requests 100000000;
-                }
-                server {
-                    listen 127.0.0.1:\(site.port);
-                    location / {
-                        proxy_pass http://site;
-                        proxy_http_version 1.1;
-                        proxy_set_header Connection "";
-                    }
-                }
-            }
-
-            """
-    }
-
-    private func servers(_ site: ReloadSite, _ indices: [Int]) -> String {
-        indices.map { "server \(site.address($0));" }.joined(separator: " ")
-    }
-
     @Test(
         "nginx -s reload: new workers take over, old connections end",
         .enabled(if: Program.isInstalled("nginx"), "nginx is not installed"))
@@ -57,18 +17,7 @@ import Testing
         try withLoop { loop in
             let site = try ReloadSite(loop, folder)
             held = site
-            let log = "\(folder.path)/access.log"
-            let file = try folder.file("nginx.conf", configuration(nginx: site, log: log))
-            try folder.file("upstream.conf", servers(site, [0, 1]))
-            let next = try folder.file("next.conf", servers(site, [1, 2]))
-            let program = try #require(Program.path("nginx"))
-            let arguments = ["-c", file, "-p", folder.path, "-e", "stderr"]
-            try site.run("nginx", arguments, accessLog: log) { [event] _, bench in
-                let reload =
-                    "mv \(next) \(folder.path)/upstream.conf && "
-                    + "\(program) \(arguments.joined(separator: " ")) -s reload"
-                bench.commands = [ScheduledCommand(after: event, command: reload)]
-            }
+            try site.runReloadedNginx()
         }
         let site = try #require(held)
         let report = try checkTruth(site)

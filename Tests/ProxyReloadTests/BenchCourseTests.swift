@@ -174,12 +174,13 @@ import Testing
     @Test("what cannot begin is an error with its reason, and leaves nothing open")
     func unavailable() throws {
         let nobody = SocketAddress(.loopbackV4, port: 9)
+        let (csv, reason) = ("/no/such/folder/x.csv", "no such file or directory")
+        #expect(try failure(of: "http://127.0.0.1:9/", csv: csv) == "write \(csv): \(reason)")
+        let other = try failure(of: "http://127.0.0.1:9/", csv: nil) { bench in
+            bench.onReady = { () throws(UVError) in _ = try OutputFile(path: csv) }
+        }
+        #expect(other == "write \(csv): \(reason)")
         try withLoop { loop in
-            let failure = #expect(throws: BenchFailure.self) {
-                try bench(loop, nobody, csv: "/no/such/folder/x.csv", done: { _ in })
-            }
-            #expect(
-                failure?.description == "write /no/such/folder/x.csv: no such file or directory")
             let refused = #expect(throws: BenchFailure.self) {
                 try bench(loop, nobody, { $0.host = "a\r\nb" }, done: { _ in })
             }
@@ -187,14 +188,26 @@ import Testing
         }
     }
 
-    @Test("a host that nobody knows is a failure that names it")
+    @Test("a host that nobody knows is a failure that names it, and leaves the files as they were")
     func unknownHost() throws {
         let folder = try Folder()
+        let csv = folder.path("data.csv")
+        try "earlier rows".write(toFile: csv, atomically: true, encoding: .utf8)
+        let reason = try failure(of: "http://no.such.host.invalid/", csv: csv) { bench in
+            bench.onReady = { Issue.record("nothing to be ready for") }
+        }
+        #expect(reason?.hasPrefix("resolve no.such.host.invalid: ") == true)
+        #expect(try String(contentsOfFile: csv, encoding: .utf8) == "earlier rows")
+    }
+
+    /// Why a bench could not begin, by the way of its end; nil when it could.
+    private func failure(
+        of url: String, csv: String?, _ change: (Bench) -> Void = { _ in }
+    ) throws -> String? {
         var failure: BenchFailure?
         try withLoop { loop in
-            var configuration = BenchConfiguration(
-                url: try BenchURL("http://no.such.host.invalid/"))
-            configuration.csvPath = folder.path("data.csv")
+            var configuration = BenchConfiguration(url: try BenchURL(url))
+            configuration.csvPath = csv
             var held: Bench?
             let bench = Bench(loop: loop, configuration: configuration) { result in
                 if case .failure(let reason) = result { failure = reason }
@@ -202,9 +215,10 @@ import Testing
                 held = nil
             }
             held = bench
+            change(bench)
             try bench.start()
         }
-        #expect(failure?.description.hasPrefix("resolve no.such.host.invalid: ") == true)
+        return failure?.description
     }
 
     @Test("the JSON document and the live status say the same as the summary")

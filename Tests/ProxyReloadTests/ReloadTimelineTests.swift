@@ -39,8 +39,16 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
             row(7, client: 1, front: 13, back: 21),
         ] { timeline.record(row) }
         #expect(timeline.total.frontChanges == 2 && timeline.total.backChanges == 1)
-        #expect(timeline.frontChanges.map(\.nanoseconds) == [5, 6].map(milliseconds))
-        #expect(timeline.backChanges.map(\.nanoseconds) == [3].map(milliseconds))
+        let half = MomentSet.firstStepNanoseconds / 2  // moments are known to half a step
+        func moments(_ set: MomentSet) -> [Int64] { set.moments.map { $0 - half } }
+        #expect(
+            timeline.lanes.map { moments($0.frontChanges) }
+                == [[5], [6]].map { $0.map(milliseconds) })
+        #expect(
+            timeline.lanes.map { moments($0.backChanges) }
+                == [[3], []].map { $0.map(milliseconds) })
+        #expect(
+            timeline.lanes.map { moments($0.failures) } == [[4], [6]].map { $0.map(milliseconds) })
         #expect(timeline.total.successes == 5 && timeline.total.failureCount == 2)
         #expect(timeline.total.failures == [.refused: 1, .reset: 1])
         #expect(timeline.failures.map(\.outcome) == [.refused, .reset])
@@ -93,7 +101,17 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
         #expect(timeline.events.count == 6 && timeline.windows.count == 6)
         #expect(timeline.bins.bins.reduce(0) { $0 + $1.requests } == 20_000)
         #expect(timeline.bins.bins.reduce(0) { $0 + $1.backChanges } == backs)
+        #expect(timeline.bins.bins.reduce(0) { $0 + $1.answers } == Int(total.latency.count))
+        #expect(timeline.lanes.reduce(0) { $0 + $1.frontChanges.count } == fronts)
+        #expect(timeline.lanes.reduce(0) { $0 + $1.backChanges.count } == backs)
+        #expect(timeline.lanes.reduce(0) { $0 + $1.failures.count } == total.failureCount)
         for lane in timeline.lanes { #expect(lane.segments.count <= timeline.segmentLimit) }
+        for instance in 0..<3 {
+            let sum = timeline.lanes.reduce(0) {
+                $0 + $1.segments.reduce(0) { $0 + Int($1.answers[instance]) }
+            }
+            #expect(sum == total.instances[instance].answers, "merged or not")
+        }
         let inLanes = timeline.lanes.reduce(0) { $0 + $1.segments.reduce(0) { $0 + $1.requests } }
         #expect(inLanes == Int(total.latency.count))
     }
@@ -191,7 +209,8 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
             timeline.record(row(Int64(time), .closed, from: nil, front: port, back: 0))
         }
         #expect(timeline.failures.count == ReloadTimeline.momentLimit)
-        #expect(timeline.frontChanges.count == ReloadTimeline.momentLimit)
+        #expect(timeline.lanes[0].frontChanges.count == count - 1)
+        #expect(timeline.lanes[0].frontChanges.moments.count <= MomentSet.limit)
         #expect(timeline.total.failureCount == count)
         #expect(timeline.total.frontChanges == count - 1)
     }
@@ -202,14 +221,14 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
     @Test("bins hold what falls into them, and double their width when they are full")
     func bins() {
         var bins = TimelineBins()
-        let step = Int64(25)
+        let step = Int64(5)
         let count = 4 * 1200 * 5  // five times what the first width covers
         for index in 0..<count {
             bins.record(
                 row(Int64(index) * step, from: UInt16(index % 40), latency: Int64(index % 7)),
                 frontChanged: index % 2 == 0, backChanged: true)
         }
-        #expect(bins.widthNanoseconds == milliseconds(800))
+        #expect(bins.widthNanoseconds == milliseconds(160))
         #expect(bins.bins.count == 750)
         #expect(bins.bins.allSatisfy { $0.requests == 32 && $0.backChanges == 32 })
         #expect(bins.bins.allSatisfy { $0.frontChanges == 16 })
@@ -220,7 +239,7 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
             #expect(sum == (instance < 32 ? count / 40 : count / 5), "instance \(instance)")
         }
         #expect(bins.bins[3].largestLatencyNanoseconds == milliseconds(6))
-        #expect(bins.latencyNanoseconds(bin: 750, percent: 50) == nil)
+        #expect(bins.latencyNanoseconds(bins: 750..<751, percent: 50) == nil)
     }
 
     @Test("a bin's percentiles are within their error of the exact ones")
@@ -240,7 +259,8 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
         values.sort()
         for percent in [1.0, 25, 50, 90, 99, 100] {
             let exact = Double(values[Int((Double(values.count) * percent / 100).rounded(.up)) - 1])
-            let found = Double(try #require(bins.latencyNanoseconds(bin: 0, percent: percent)))
+            let latency = bins.latencyNanoseconds(bins: 0..<1, percent: percent)
+            let found = Double(try #require(latency))
             #expect(abs(found - exact) <= exact * TimelineBins.relativeError, "p\(percent)")
         }
     }
@@ -256,6 +276,39 @@ private func timeline(clients: Int = 1, window: Duration = .seconds(10)) -> Relo
         #expect(lane.segments.map(\.startNanoseconds) == [5, 25, 35].map(milliseconds))
         #expect(lane.segments.map(\.endNanoseconds) == [20, 30, 40].map(milliseconds))
         #expect(lane.resolutionNanoseconds == 0)
+    }
+
+    @Test("an outage ends a segment, although the same instance answers after it")
+    func outage() {
+        var timeline = timeline()
+        timeline.record(row(10))
+        timeline.record(row(20))
+        timeline.record(row(30, .refused, from: nil, front: 0, back: 0))
+        timeline.record(row(40))
+        timeline.record(row(50))
+        let segments = timeline.lanes[0].segments
+        #expect(segments.map(\.requests) == [2, 2])
+        #expect(segments.map(\.followsFailure) == [false, true])
+        #expect(segments.map(\.startNanoseconds) == [9, 39].map(milliseconds))
+        #expect(segments.map(\.endNanoseconds) == [20, 50].map(milliseconds))
+    }
+
+    @Test("a set of moments counts all of them and knows where they are to half a step")
+    func moments() {
+        for seed in 0..<20 as Range<UInt64> {
+            var random = SeededRandom(seed: seed)
+            let end = Int64.random(in: 1_000_000...3_600_000_000_000, using: &random)
+            let moments = (0..<300).map { _ in Int64.random(in: 0...end, using: &random) }
+            var set = MomentSet()
+            for moment in moments { set.insert(moment) }
+            #expect(set.count == moments.count)
+            let half = set.stepNanoseconds / 2
+            let places = set.moments
+            #expect(places == places.sorted() && places.count <= MomentSet.limit)
+            for moment in moments { #expect(places.contains { abs($0 - moment) <= half }) }
+            for place in places { #expect(moments.contains { abs($0 - place) <= half }) }
+            #expect(set.stepNanoseconds == 500_000 || end / set.stepNanoseconds >= 1000, "fine")
+        }
     }
 
     @Test("a lane with too many segments becomes coarser, loses no request and stays bounded")

@@ -51,6 +51,46 @@ import Testing
             ])
     }
 
+    @Test("a time of turns is shared by the segments that have a part of it")
+    func parts() {
+        let blocks = raster(
+            [(0, 1.0 / 3), (2, 2.0 / 3)].map { category, share in
+                Segment(start: .zero, end: .seconds(1), category: category, share: share)
+            }
+        ).blocks
+        #expect(
+            blocks == [
+                Block(category: 0, first: 0, end: 100, low: 0, high: 2),
+                Block(category: 2, first: 0, end: 100, low: 2, high: 6),
+            ])
+    }
+
+    @Test("ticks side by side are one line along the lane, single ones and failures are strokes")
+    func dense() throws {
+        func path(_ symbol: LaneChart.MarkKind.Symbol, _ moments: [Int]) throws -> String {
+            let chart = LaneChart(
+                title: "", span: .zero ... .seconds(1), categories: [],
+                markKinds: [.init("m", symbol)],
+                lanes: [.init("1", segments: [], marks: [.init(moments.map { .milliseconds($0) })])]
+            )
+            var markup = Markup()
+            chart.write(into: &markup)
+            let text = String(decoding: markup.bytes, as: UTF8.self)
+            let mark = try #require(text.firstRange(of: "class=\"mark "))
+            let rest = text[mark.upperBound...]
+            let start = try #require(rest.firstRange(of: "d=\"")).upperBound
+            return String(rest[start...].prefix { $0 != "\"" })
+        }
+        let many = Array(stride(from: 100, to: 900, by: 5))
+        let line = try path(.tick, many + [990])
+        #expect(line.count { $0 == "h" } == 1 && line.count { $0 == "v" } == 1, "\(line)")
+        #expect(line.hasPrefix("M100 "))
+        let few = try path(.tick, [100, 105, 500])
+        #expect(few.count { $0 == "h" } == 0 && few.count { $0 == "v" } == 3)
+        let failures = try path(.failure, many)
+        #expect(failures.count { $0 == "v" } == many.count)
+    }
+
     @Test("a lane is always full where something answered, whatever the mixture")
     func full() {
         for seed in 0..<40 as Range<UInt64> {

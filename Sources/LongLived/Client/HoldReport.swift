@@ -4,26 +4,33 @@ import Telemetry
 /// What a client has found so far, for people and for programs.
 public struct HoldReport: Sendable {
     /// One pod and what it answered.
-    struct Pod: Sendable {
-        var name: String
-        var count: Int
-        /// Answers in the last seconds.
-        var recent: Int
+    public struct Pod: Sendable {
+        /// As it calls itself.
+        public var name: String
+        /// Answers in all.
+        public var count: Int
+        /// Answers in the last ``HoldReport/recentSeconds``.
+        public var recent: Int
         /// Open connections on which it answered last.
-        var connections: Int
+        public var connections: Int
     }
 
-    let target: String
-    let connections: Int
+    /// The URL that was asked for.
+    public let target: String
+    /// How many were to be held.
+    public let connections: Int
     let hold: HoldMachine
-    let elapsed: Duration
+    /// From the start until now, or the end.
+    public let elapsed: Duration
     /// In the order in which they first answered.
-    let pods: [Pod]
+    public let pods: [Pod]
     let distribution: Distribution
-    let latencies: LatencyHistogram
-    let connectTimes: LatencyHistogram
-    /// Those that occurred.
-    let failures: [(kind: FailureKind, count: Int, example: String)]
+    /// From each request to its answer.
+    public let latencies: LatencyHistogram
+    /// Of each connection that was opened.
+    public let connectTimes: LatencyHistogram
+    /// Those that occurred; `example` is how the system put the first, or empty.
+    public let failures: [(kind: FailureKind, count: Int, example: String)]
     let seed: UInt64
 
     init(_ client: HoldClient) {
@@ -49,10 +56,10 @@ public struct HoldReport: Sendable {
         }
     }
 
-    /// Nil without answers.
-    var jainIndex: Double? { Evenness.jainIndex(pods.lazy.map { Double($0.count) }) }
+    /// Of the answers in all; nil without answers.
+    public var jainIndex: Double? { Evenness.jainIndex(pods.lazy.map { Double($0.count) }) }
     /// The largest count over the mean; nil without answers.
-    var imbalance: Double? { Evenness.imbalance(pods.lazy.map { Double($0.count) }) }
+    public var imbalance: Double? { Evenness.imbalance(pods.lazy.map { Double($0.count) }) }
 
     static let percentiles: [(name: StaticString, percent: Double)] = [
         ("p50", 50), ("p90", 90), ("p99", 99), ("max", 100),

@@ -47,6 +47,9 @@ public final class Bench {
     private var failure: BenchFailure?
     lazy var commands = CommandRunner(bench: self)
 
+    /// Called when the host is known, before anything is sent or written: the moment to open files.
+    /// What it throws ends the bench as a failure.
+    public var onReady: () throws(UVError) -> Void = {}
     /// Lines about what was done to the proxy, for a log.
     public var onLog: (String) -> Void = { _ in }
     /// Ten times a second while it runs.
@@ -73,8 +76,9 @@ public final class Bench {
 
     deinit { timeline.deinitialize(count: 1).deallocate() }
 
-    /// Opens the recording, looks the host up, and begins.
-    /// - Throws: ``BenchFailure`` when the rows cannot be written, or the request cannot be sent.
+    /// Looks the host up, opens the recording, and begins. A host that is not known leaves an
+    /// earlier recording as it was.
+    /// - Throws: ``BenchFailure`` when the request cannot be sent.
     public func start() throws(BenchFailure) {
         do throws(HTTPCodecError) {
             requestBytes = try request()
@@ -82,14 +86,24 @@ public final class Bench {
             timeouts.close()
             throw .usage("a request with this host and path cannot be sent: \(error)")
         }
-        do throws(UVError) {
-            if let path = configuration.csvPath {
-                csv = sink(try BackgroundWriter(loop: loop, path: path))
-                csv?.write(RowFormat.header)
+        let url = configuration.url
+        query = Resolver.resolve(url.host, port: url.port, loop: loop) { [self] result in
+            query = nil
+            do throws(UVError) {
+                let addresses = try result.get()
+                try onReady()
+                try openRecording()
+                begin(addresses[0])
+            } catch {
+                finish(.failure(.system(error)))
             }
-        } catch {
-            timeouts.close()
-            throw .system(error)
+        }
+    }
+
+    private func openRecording() throws(UVError) {
+        if let path = configuration.csvPath {
+            csv = sink(try BackgroundWriter(loop: loop, path: path))
+            csv?.write(RowFormat.header)
         }
         csv?.onFailure { [unowned self] error in
             failure = .system(error)
@@ -97,14 +111,6 @@ public final class Bench {
         }
         if configuration.printsRows {
             text = sink(BackgroundWriter(loop: loop, stream: .output))
-        }
-        let url = configuration.url
-        query = Resolver.resolve(url.host, port: url.port, loop: loop) { [self] result in
-            query = nil
-            switch result {
-            case .success(let addresses): begin(addresses[0])
-            case .failure(let error): finish(.failure(.system(error)))
-            }
         }
     }
 

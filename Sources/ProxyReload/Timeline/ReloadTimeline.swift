@@ -30,13 +30,13 @@ public struct TimelineMoment: Equatable, Sendable {
 /// Takes the rows of a test in the order of their times and keeps what a summary and a page need,
 /// in memory that does not grow with their number.
 ///
-/// Every count is exact. What is listed one by one has a limit, and says where it was reached:
-/// ``failures``, ``frontChanges``, ``backChanges`` (``momentLimit`` each), the segments of a client
-/// (``segmentLimit``), the bins (`TimelineBins.limit`), the events (``eventLimit``), the instances
-/// (`InstanceTable.limit`). Latencies are held in `LatencyHistogram`: within 0.4 % at any value,
-/// where HdrHistogram's port to Swift would bring Foundation, and twice the code, for the same.
+/// Every count is exact. What is listed one by one has a limit: ``failures`` (``momentLimit``), the
+/// segments of a client (``segmentLimit``) and the places of its changes (`MomentSet.limit`), the
+/// bins (`TimelineBins.limit`), the events (``eventLimit``), the instances (`InstanceTable.limit`).
+/// Latencies are held in `LatencyHistogram`: within 0.4 % at any value, where HdrHistogram's port
+/// to Swift would bring Foundation, and twice the code, for the same.
 public struct ReloadTimeline: Sendable {
-    /// So many failures, front changes and back changes are listed with their moments.
+    /// So many failures are listed with their moments.
     public static let momentLimit = 10_000
     /// So many events have windows; further ones are only counted.
     public static let eventLimit = 256
@@ -67,10 +67,6 @@ public struct ReloadTimeline: Sendable {
     public private(set) var bins = TimelineBins()
     /// The first ``momentLimit``; the counts are in ``total``.
     public private(set) var failures: [TimelineMoment] = []
-    /// The first ``momentLimit``.
-    public private(set) var frontChanges: [TimelineMoment] = []
-    /// The first ``momentLimit``.
-    public private(set) var backChanges: [TimelineMoment] = []
 
     private var periodEnd = Int64.max
 
@@ -97,15 +93,19 @@ public struct ReloadTimeline: Sendable {
         if row.frontPort != 0, lanes[client].frontPort != row.frontPort {
             frontChanged = lanes[client].frontPort != 0
             lanes[client].frontPort = row.frontPort
-            if frontChanged { Self.note(row, &frontChanges) }
+            if frontChanged { lanes[client].frontChanges.insert(row.nanoseconds) }
         }
         if row.backPort != 0, lanes[client].backPort != row.backPort {
             backChanged = lanes[client].backPort != 0
             lanes[client].backPort = row.backPort
-            if backChanged { Self.note(row, &backChanges) }
+            if backChanged { lanes[client].backChanges.insert(row.nanoseconds) }
         }
-        if !row.outcome.isSuccess { Self.note(row, &failures) }
-        if row.outcome.isAnswered { lanes[client].append(row, limit: segmentLimit) }
+        if !row.outcome.isSuccess { noteFailure(row) }
+        if row.outcome.isAnswered {
+            lanes[client].append(row, limit: segmentLimit)
+        } else {
+            lanes[client].interrupt()
+        }
         total.record(row, frontChanged: frontChanged, backChanged: backChanged)
         period.record(row, frontChanged: frontChanged, backChanged: backChanged)
         bins.record(row, frontChanged: frontChanged, backChanged: backChanged)
@@ -149,9 +149,10 @@ public struct ReloadTimeline: Sendable {
         period = next
     }
 
-    private static func note(_ row: RequestRecord, _ moments: inout [TimelineMoment]) {
-        guard moments.count < momentLimit else { return }
-        moments.append(
+    private mutating func noteFailure(_ row: RequestRecord) {
+        lanes[row.client].failures.insert(row.nanoseconds)
+        guard failures.count < Self.momentLimit else { return }
+        failures.append(
             TimelineMoment(
                 nanoseconds: row.nanoseconds, client: row.client, outcome: row.outcome))
     }

@@ -3,8 +3,8 @@
 public struct TimelineBins: Sendable {
     /// No more bins than this.
     public static let limit = 1200
-    /// The width of the first bins, in nanoseconds: 100 ms.
-    public static let firstWidthNanoseconds: Int64 = 100_000_000
+    /// The width of the first bins, in nanoseconds: 20 ms.
+    public static let firstWidthNanoseconds: Int64 = 20_000_000
     /// Instances with a count of their own, by number; the rest shares the last place.
     public static let instanceLimit = 32
     /// By how much a percentile of a bin may differ from its value, as a share of it.
@@ -19,6 +19,8 @@ public struct TimelineBins: Sendable {
     public struct Bin: Equatable, Sendable {
         /// Rows.
         public internal(set) var requests = 0
+        /// Rows with a response, whatever its status.
+        public internal(set) var answers = 0
         /// Rows with anything else than status 200.
         public internal(set) var failures = 0
         /// See `TimelinePeriod.frontChanges`.
@@ -46,21 +48,27 @@ public struct TimelineBins: Sendable {
         return Int(instances[bin * (Self.instanceLimit + 1) + place])
     }
 
-    /// A percentile (0 to 100) of the latencies in one bin, in nanoseconds, within `relativeError`;
-    /// nil where nothing was answered.
-    public func latencyNanoseconds(bin: Int, percent: Double) -> Int64? {
-        guard bins.indices.contains(bin) else { return nil }
-        let buckets = latencies[bin * Self.bucketCount..<(bin + 1) * Self.bucketCount]
-        let count = buckets.reduce(0) { $0 + Int($1) }
+    /// A percentile (0 to 100) of the latencies in some bins, in nanoseconds, within
+    /// `relativeError`; nil where nothing was answered.
+    public func latencyNanoseconds(bins range: Range<Int>, percent: Double) -> Int64? {
+        let range = range.clamped(to: bins.indices)
+        var buckets = [Int](repeating: 0, count: Self.bucketCount)
+        for bin in range {
+            for bucket in buckets.indices {
+                buckets[bucket] += Int(latencies[bin * Self.bucketCount + bucket])
+            }
+        }
+        let count = buckets.reduce(0, +)
         guard count > 0 else { return nil }
+        let largest = bins[range].reduce(0) { max($0, $1.largestLatencyNanoseconds) }
         let exact = Double(count) * min(max(percent, 0), 100) / 100
         let rank = max(1, Int((exact - exact * 1e-12).rounded(.up)))
         var seen = 0
         for (index, here) in buckets.enumerated() {
-            seen += Int(here)
-            if seen >= rank { return min(Self.middle(of: index), bins[bin].largestLatency) }
+            seen += here
+            if seen >= rank { return min(Self.middle(of: index), largest) }
         }
-        return bins[bin].largestLatencyNanoseconds
+        return largest
     }
 
     @inline(__always)
@@ -72,6 +80,7 @@ public struct TimelineBins: Sendable {
         if frontChanged { bins[bin].frontChanges &+= 1 }
         if backChanged { bins[bin].backChanges &+= 1 }
         if row.outcome.isAnswered {
+            bins[bin].answers &+= 1
             let latency = row.latencyNanoseconds
             if latency > bins[bin].largestLatencyNanoseconds {
                 bins[bin].largestLatencyNanoseconds = latency
@@ -106,6 +115,7 @@ public struct TimelineBins: Sendable {
             if 2 * bin + 1 < bins.count {
                 let other = bins[2 * bin + 1]
                 sum.requests += other.requests
+                sum.answers += other.answers
                 sum.failures += other.failures
                 sum.frontChanges += other.frontChanges
                 sum.backChanges += other.backChanges
@@ -143,8 +153,4 @@ public struct TimelineBins: Sendable {
         let width = Int64(1) << Int64(doubling - 4)
         return Int64(1) << Int64(doubling) + Int64(bucket % bucketsPerDoubling) * width + width / 2
     }
-}
-
-extension TimelineBins.Bin {
-    fileprivate var largestLatency: Int64 { largestLatencyNanoseconds }
 }

@@ -2,6 +2,7 @@ import Instrument
 import LongLived
 import Pacing
 import Reactor
+import Telemetry
 
 /// One run of the client with its streams, files and signals.
 struct HoldRun {
@@ -11,24 +12,25 @@ struct HoldRun {
 
     /// - Returns: the client when it has ended.
     func run() throws -> HoldClient {
+        let began = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
+        let files = ResultFiles([output.jsonPath, output.csvPath, output.reportPath])
+        let client: HoldClient
         do throws(UVError) {
-            let loop = try EventLoop()
-            // Found out before the run, not after it.
-            for path in [output.jsonPath, output.csvPath].compactMap({ $0 }) {
-                try StandardStream.writeFile(path, [])
-            }
-            let client = try hold(loop)
-            let report = client.report
-            StandardStream.output.write(report.text())
-            if let path = output.jsonPath { try StandardStream.writeFile(path, report.json) }
-            if let path = output.csvPath { try StandardStream.writeFile(path, report.csv) }
-            return client
+            client = try hold(try EventLoop(), files)
         } catch {
             throw Failure(error)
         }
+        let report = client.report
+        StandardStream.output.write(report.text())
+        try files.write(output.jsonPath) { report.json }
+        try files.write(output.csvPath) { report.csv }
+        try files.write(output.reportPath) {
+            LongLivedPage(report: report, configuration: configuration, began: began).page.html
+        }
+        return client
     }
 
-    private func hold(_ loop: EventLoop) throws(UVError) -> HoldClient {
+    private func hold(_ loop: EventLoop, _ files: ResultFiles) throws(UVError) -> HoldClient {
         let writesLines = !output.quiet && !StandardStream.output.isTerminal
         var display = TableDisplay(showsTable: !writesLines)
         var problem: UVError?
@@ -50,7 +52,15 @@ struct HoldRun {
         }
         client.start { result in
             switch result {
-            case .success: announce(client)
+            case .success:
+                // Only now: a mistyped host leaves earlier results as they were.
+                do throws(UVError) {
+                    try files.open()
+                    announce(client)
+                } catch {
+                    problem = error
+                    client.stop()
+                }
             case .failure(let error):
                 problem = error
                 client.stop()

@@ -158,6 +158,17 @@ struct HoldOutputOptions: ParsableArguments {
         name: .customLong("csv"),
         help: ArgumentHelp("Write the series there, one line a second.", valueName: "file"))
     var csvPath: String?
+
+    @Option(
+        name: .customLong("report"),
+        help: ArgumentHelp(
+            "Write a page with charts to a file: self-contained HTML.", valueName: "file"))
+    var reportPath: String?
+
+    func validate() throws {
+        try ResultFiles.checkDistinct(
+            ["--json": jsonPath, "--csv": csvPath, "--report": reportPath])
+    }
 }
 
 extension HoldTarget: ExpressibleByArgument {

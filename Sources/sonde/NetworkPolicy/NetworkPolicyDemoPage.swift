@@ -1,4 +1,3 @@
-import Instrument
 import NetworkPolicy
 import Pacing
 import Report
@@ -29,9 +28,7 @@ struct NetworkPolicyDemoPage {
             Section("How the figures are spread", [.distribution(distribution), .table(summary)]),
         ]
         if !report.isGood { page.sections.insert(Section("Wrong", [.table(wrong)]), at: 0) }
-        page.footer = Footer(
-            version: Build.version, command: CommandText.line(CommandLine.arguments),
-            date: date, notes: notes)
+        page.footer = Footer(began: began, notes: notes)
         return page
     }
 
@@ -118,41 +115,11 @@ struct NetworkPolicyDemoPage {
             })
     }
 
-    /// To the second.
-    private var date: String {
-        let seconds = began.nanosecondsSinceEpoch / 1_000_000_000
-        return WallClock(nanosecondsSinceEpoch: seconds * 1_000_000_000).description
-    }
-
     private var notes: [String] {
         guard let interval = report.idleInterval else { return [] }
         return [
             "Each client idled at one probe every \(GoDuration(interval)) until its first success, "
                 + "so its first result is the least certain; --no-gate starts at full pace."
         ]
-    }
-}
-
-/// A command line as it can be given to a shell again.
-enum CommandText {
-    static func line(_ arguments: [String]) -> String {
-        guard let program = arguments.first else { return "" }
-        let name = program.split(separator: "/").last.map(String.init) ?? program
-        return ([name] + arguments.dropFirst()).map(quoted).joined(separator: " ")
-    }
-
-    private static func quoted(_ word: String) -> String {
-        let isPlain = word.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"):
-                true
-            default: "-_./:=,@%+".utf8.contains(byte)
-            }
-        }
-        if isPlain, !word.isEmpty { return word }
-        return "'"
-            + word.split(separator: "'", omittingEmptySubsequences: false)
-            .joined(separator: #"'\''"#) + "'"
     }
 }

@@ -83,6 +83,12 @@ struct BenchCommand: ParsableCommand {
         help: ArgumentHelp("Write the summary to a file, too.", valueName: "file"))
     var jsonPath: String?
 
+    @Option(
+        name: .customLong("report"),
+        help: ArgumentHelp(
+            "Write a page with charts to a file: self-contained HTML.", valueName: "file"))
+    var reportPath: String?
+
     @Flag(help: "No line for each request, and no live display: only the summary.")
     var quiet = false
 
@@ -93,6 +99,7 @@ struct BenchCommand: ParsableCommand {
             throw ValidationError(
                 "--rate \(rate): expected a number above zero, at most 1000000")
         }
+        try ResultFiles.checkDistinct(["--csv": csv, "--json": jsonPath, "--report": reportPath])
         if let end = duration?.duration, let late = event.first(where: { $0.after >= end }) {
             throw ValidationError(
                 "--event \(GoDuration(late.after))=\(late.command): comes after the end "
@@ -109,15 +116,14 @@ struct BenchCommand: ParsableCommand {
                 "--clients \(configuration.clients): \(needed) file descriptors are needed, the "
                     + "limit is \(EventLoop.descriptorLimit) (see ulimit -n)")
         }
-        let report = try BenchRunner(configuration, isQuiet: quiet, metrics: metrics).run()
+        let began = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
+        let outputs = ResultFiles([jsonPath, reportPath])
+        let report = try BenchRunner(
+            configuration: configuration, isQuiet: quiet, outputs: outputs, metrics: metrics
+        ).run()
         StandardStream.output.write(report.text)
-        if let jsonPath {
-            do throws(UVError) {
-                try StandardStream.writeFile(jsonPath, report.json)
-            } catch {
-                throw Failure(error)
-            }
-        }
+        try outputs.write(jsonPath) { report.json }
+        try outputs.write(reportPath) { ReloadPage(report: report, began: began).page.html }
         if let failure = report.recordingFailure { throw Failure.system(failure) }
         if report.timeline.total.successes == 0 { throw ExitCode(1) }
     }

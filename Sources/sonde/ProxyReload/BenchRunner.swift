@@ -6,15 +6,11 @@ import Telemetry
 
 /// Runs a bench with its signals until it ends.
 struct BenchRunner {
-    private let configuration: BenchConfiguration
-    private let isQuiet: Bool
-    private let metrics: MetricsOptions
-
-    init(_ configuration: BenchConfiguration, isQuiet: Bool, metrics: MetricsOptions) {
-        self.configuration = configuration
-        self.isQuiet = isQuiet
-        self.metrics = metrics
-    }
+    var configuration: BenchConfiguration
+    var isQuiet: Bool
+    /// Opened once the host is known: a mistyped one leaves earlier results as they were.
+    var outputs: ResultFiles
+    var metrics: MetricsOptions
 
     func run() throws -> BenchReport {
         var outcome: Result<BenchReport, BenchFailure>?
@@ -27,6 +23,7 @@ struct BenchRunner {
             }
             control = try metrics.listen(loop, bench.expose)
             let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
+            bench.onReady = outputs.open
             bench.onTick = { [unowned bench] in
                 // What a command prints is not drawn over.
                 if bench.isRunningCommand { display.erase() } else { display.show(bench.status) }
