@@ -63,7 +63,8 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: csv), "not before the host is known")
         for flag in ["--json", "--report"] {
             let file = try Program.run([
-                "reload", "bench", "http://127.0.0.1:9/", "--csv", csv, flag, "/no/such/folder/x",
+                "reload", "bench", "http://127.0.0.1:9/", "--requests", "1", "--csv", csv, flag,
+                "/no/such/folder/x",
             ])
             #expect(file.code == 71 && file.output.isEmpty)
             #expect(file.errors == "sonde: write /no/such/folder/x: no such file or directory\n")

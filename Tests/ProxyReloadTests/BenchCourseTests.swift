@@ -208,6 +208,7 @@ import Testing
         try withLoop { loop in
             var configuration = BenchConfiguration(url: try BenchURL(url))
             configuration.csvPath = csv
+            configuration.requests = 1  // where it begins although it must not
             var held: Bench?
             let bench = Bench(loop: loop, configuration: configuration) { result in
                 if case .failure(let reason) = result { failure = reason }
