@@ -6,20 +6,24 @@ import Testing
 
 /// Several results of one kind become one.
 @Suite struct ResultMergeTests {
-    private static let table = ResultTable(
-        kind: "test",
-        members: [
-            .init("target", .same), .init("mode", .agreed), .init("sent", .sum),
-            .init("rate", .sum), .init("elapsedms", .largest), .init("failures", .sums),
-            .init("latency", .histogram([("n", .count), ("p50", .percentile(50))])),
-            .init("jain", .jainIndex(array: "pods", count: "count")),
-            .init("imbalance", .imbalance(array: "pods", count: "count")),
-            .init(
-                "pods",
-                .keyed(by: "name", [.init("count", .sum), .init("share", .share(of: "count"))])),
-        ],
-        columns: [.init("sent", "sent"), .init("p50", "latency", "p50")],
-        shares: .init(array: "pods", key: "name", count: "count"))
+    /// Made anew each time: boxes of an indirect enum are reached through marked pointers, which the
+    /// leak checker does not know, so that it would take a constant's for lost.
+    private static var table: ResultTable {
+        ResultTable(
+            kind: "test",
+            members: [
+                .init("target", .same), .init("mode", .agreed), .init("sent", .sum),
+                .init("rate", .sum), .init("elapsedms", .largest), .init("failures", .sums),
+                .init("latency", .histogram([("n", .count), ("p50", .percentile(50))])),
+                .init("jain", .jainIndex(array: "pods", count: "count")),
+                .init("imbalance", .imbalance(array: "pods", count: "count")),
+                .init(
+                    "pods",
+                    .keyed(by: "name", [.init("count", .sum), .init("share", .share(of: "count"))])),
+            ],
+            columns: [.init("sent", "sent"), .init("p50", "latency", "p50")],
+            shares: .init(array: "pods", key: "name", count: "count"))
+    }
 
     private func merge() -> ResultMerge {
         ResultMerge(tables: [
