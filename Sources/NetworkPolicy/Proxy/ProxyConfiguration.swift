@@ -10,7 +10,7 @@ public struct ProxyConfiguration: Sendable {
     /// Where a client listens that `/initiate` names without a port.
     public var clientPort: UInt16 = 9001
     /// Exchanges with clients at a time. 20 is what the older tool has.
-    public var parallel = 256
+    public var parallel = 512
     /// Bytes of lists on their way at a time, roughly: with long lists fewer are delivered at once,
     /// as each is copied until the kernel has taken it. At least 16 are delivered at once all the
     /// same.

@@ -26,7 +26,7 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Clients served at once (20 is what the older tool does).", valueName: "count"))
-    var parallel: PositiveCount = 256
+    var parallel: PositiveCount = 512
 
     @Option(help: ArgumentHelp("The longest one request may take.", valueName: "duration"))
     var timeout = PositiveDuration(.seconds(10))
