@@ -6,8 +6,8 @@ import Testing
 
 /// Several results of one kind become one.
 @Suite struct ResultMergeTests {
-    /// Made anew each time: boxes of an indirect enum are reached through marked pointers, which the
-    /// leak checker does not know, so that it would take a constant's for lost.
+    /// Made anew each time: boxes of an indirect enum are reached through marked pointers, which
+    /// the leak checker does not know, so that it would take a constant's for lost.
     private static var table: ResultTable {
         ResultTable(
             kind: "test",
@@ -19,7 +19,9 @@ import Testing
                 .init("imbalance", .imbalance(array: "pods", count: "count")),
                 .init(
                     "pods",
-                    .keyed(by: "name", [.init("count", .sum), .init("share", .share(of: "count"))])),
+                    .keyed(
+                        by: "name",
+                        [.init("count", .sum), .init("share", .share(of: "count"))])),
             ],
             columns: [.init("sent", "sent"), .init("p50", "latency", "p50")],
             shares: .init(array: "pods", key: "name", count: "count"))
