@@ -1,7 +1,6 @@
 """Figures of the lab: instruments against a known truth, in network namespaces."""
 
 import json
-import os
 import subprocess
 import sys
 

@@ -3,7 +3,7 @@
 import sys
 
 from figures import Figure
-from programs import BUILT, HERE, SONDE, Server, build, free_port, run
+from programs import HERE, SONDE, Server, build, free_port, run
 
 PODS = 50
 

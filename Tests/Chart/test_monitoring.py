@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import unittest
 
-import tools
 from promql import Expression, Exported
 from roles import Role, namespace
 from tools import CHART, HERE, containers, kind, program, rendered

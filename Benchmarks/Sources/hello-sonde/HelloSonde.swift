@@ -3,17 +3,15 @@ import Reactor
 
 /// The smallest server: 200 and "hello" to everything, through the public HTTPServer.
 ///
-///     hello-sonde [ADDRESS] [REQUESTS]
+///     hello-sonde [ADDRESS:PORT]
 ///
-/// Prints the address, and ends after that many requests so that a profiler gets to write.
+/// Prints the address, and serves until it is ended.
 @main
 struct HelloSonde {
     static func main() throws {
         let arguments = CommandLine.arguments
-        guard let address = SocketAddress(arguments.count > 1 ? arguments[1] : "127.0.0.1:0"),
-            let limit = arguments.count > 2 ? UInt64(arguments[2]) : UInt64.max
-        else {
-            print("usage: hello-sonde [ADDRESS:PORT] [REQUESTS]")
+        guard let address = SocketAddress(arguments.count > 1 ? arguments[1] : "127.0.0.1:0") else {
+            print("usage: hello-sonde [ADDRESS:PORT]")
             return
         }
         let loop = try EventLoop()
@@ -22,19 +20,6 @@ struct HelloSonde {
         }
         print(try server.listen(on: address))
         Output.flush()
-        // Looked at now and then, so that counting costs the requests nothing.
-        var watch: Timer?
-        watch = Timer(loop: loop) {
-            if server.requestCount < limit {
-                watch?.schedule(after: .milliseconds(20))
-            } else {
-                server.drain(grace: .seconds(1)) { watch?.close() }
-            }
-        }
-        watch?.schedule(after: .milliseconds(20))
         loop.run()
-        server.close()
-        watch = nil
-        try loop.close()
     }
 }
