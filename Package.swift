@@ -86,54 +86,62 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        // What the tests share.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Pacing", "Reactor", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/TestSupport"),
+
         .testTarget(name: "PacingTests", dependencies: ["Pacing"]),
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing"]),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing"]),
+        .testTarget(
+            name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing", "TestSupport"]),
         .testTarget(
             name: "HTTPTests",
             dependencies: [
-                "HTTP", "HTTPCodec", "Reactor", "Pacing",
+                "HTTP", "HTTPCodec", "Reactor", "Pacing", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         .testTarget(
             name: "InstrumentTests",
             dependencies: [
-                "Instrument", "HTTP", "Telemetry", "Pacing", "Reactor",
+                "Instrument", "HTTP", "Telemetry", "Pacing", "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "NetworkPolicyTests",
             dependencies: [
                 "NetworkPolicy", "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec",
-                "Pacing", "Reactor",
+                "Pacing", "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "EgressGatewayTests",
             dependencies: [
-                "EgressGateway", "Telemetry", "Pacing", "Reactor",
+                "EgressGateway", "Telemetry", "Pacing", "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "LongLivedTests",
             dependencies: [
                 "LongLived", "Instrument", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing",
-                "Reactor",
+                "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "ProxyReloadTests",
             dependencies: [
                 "ProxyReload", "Instrument", "HTTP", "JSONCodec", "Telemetry", "Pacing", "Reactor",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing", "sonde",
+                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing", "TestSupport", "sonde",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),

@@ -273,23 +273,6 @@ import Testing
     }
 }
 
-extension EventLoop {
-    /// Looks at every turn whether `condition` holds, then runs `body`.
-    func pollUntil(_ condition: @escaping () -> Bool, _ body: @escaping () -> Void) {
-        var timer: Timer?
-        timer = Timer(loop: self) {
-            if condition() {
-                timer?.close()
-                timer = nil
-                body()
-            } else {
-                timer?.schedule(after: .milliseconds(1))
-            }
-        }
-        timer?.schedule(after: .zero)
-    }
-}
-
 extension String {
     /// What follows each `mark`, up to the next start of a response.
     func components(after mark: String) -> [String] {

@@ -4,6 +4,7 @@ import HTTPTypes
 import Pacing
 import Reactor
 import Synchronization
+@_exported import TestSupport
 import Testing
 
 /// Programs of the system that speak HTTP, started and stopped by the tests.
@@ -118,74 +119,7 @@ private final class ExitStatus: Sendable {
     let value = Mutex<Int32?>(nil)
 }
 
-/// A folder of its own that goes when the test does.
-final class Folder {
-    let path: String
-
-    init() throws {
-        path = NSTemporaryDirectory() + "/sonde-interop-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func text(_ name: String) -> String {
-        // By hand: Foundation's readers leak a block for every empty file.
-        let descriptor = open("\(path)/\(name)", O_RDONLY)
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65_536)
-        while case let count = read(descriptor, &piece, piece.count), count > 0 {
-            bytes += piece[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    @discardableResult
-    func file(_ name: String, _ text: String) throws -> String {
-        try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8)
-        return "\(path)/\(name)"
-    }
-}
-
-/// Runs a test on a loop of its own and proves that nothing was left open. The watchdog ends a run
-/// that hangs; it is not a timing assertion.
-func withLoop(
-    _ location: SourceLocation = #_sourceLocation, _ body: (EventLoop) throws -> Void
-) throws {
-    let loop = try EventLoop()
-    var hung = false
-    let watchdog = Reactor.Timer(loop: loop) {
-        hung = true
-        loop.stop()
-    }
-    watchdog.schedule(after: .seconds(30))
-    watchdog.setKeepsLoopAlive(false)
-    try body(loop)
-    loop.run()
-    watchdog.close()
-    #expect(!hung, "still open: \(loop.openHandles)", sourceLocation: location)
-    #expect(throws: Never.self, "a handle was left open", sourceLocation: location) {
-        try loop.close()
-    }
-}
-
 extension EventLoop {
-    /// Looks every few milliseconds whether `condition` holds, then runs `body`.
-    func pollUntil(_ condition: @escaping () -> Bool, _ body: @escaping () -> Void) {
-        var timer: Reactor.Timer?
-        timer = Reactor.Timer(loop: self) {
-            if condition() {
-                timer?.close()
-                timer = nil
-                body()
-            } else {
-                timer?.schedule(after: .milliseconds(5))
-            }
-        }
-        timer?.schedule(after: .zero)
-    }
-
     /// Goes on as soon as `program` listens at `address`; not at all when it ends before.
     func when(
         _ program: ProgramRun, listensAt address: SocketAddress, _ body: @escaping () -> Void
@@ -206,14 +140,6 @@ extension EventLoop {
             timer?.schedule(after: .milliseconds(20))
         }
     }
-}
-
-/// A port on which nobody listens now.
-func freePort(_ loop: EventLoop) throws -> UInt16 {
-    let listener = try TCPListener(loop: loop, address: SocketAddress(.loopbackV4, port: 0)) { _ in
-    }
-    defer { listener.close() }
-    return listener.localAddress.port
 }
 
 /// What the programs talk to.

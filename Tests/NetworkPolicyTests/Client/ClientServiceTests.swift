@@ -11,7 +11,7 @@ import Testing
         _ loop: EventLoop, _ change: (inout ClientConfiguration) -> Void = { _ in }
     ) throws -> ClientService {
         var configuration = ClientConfiguration()
-        configuration.listen = anyLoopbackPort
+        configuration.listen = anyPort
         configuration.interval = .milliseconds(10)
         configuration.idleInterval = .milliseconds(20)
         change(&configuration)
@@ -28,7 +28,7 @@ import Testing
 
     /// A target that answers every connection with `pieces`, one a turn, and then closes or waits.
     private func target(
-        _ loop: EventLoop, on address: SocketAddress = anyLoopbackPort, _ pieces: [String],
+        _ loop: EventLoop, on address: SocketAddress = anyPort, _ pieces: [String],
         closes: Bool = false
     ) throws -> TCPListener {
         try TCPListener(loop: loop, address: address) { connection in

@@ -1,9 +1,7 @@
 import HTTP
 import HTTPCodec
-import Logging
 import Pacing
 import Reactor
-import Synchronization
 
 /// A client pod that does what the test wants of it, on an address of its own in 127.0.0.0/8.
 final class FakeClient {
@@ -89,32 +87,5 @@ final class FakeClient {
             connection.close()
         }
         connection.resumeReading()
-    }
-}
-
-/// Keeps what is logged, for tests to read.
-final class LogCollector: Sendable {
-    private let collected = Mutex<[String]>([])
-
-    var lines: [String] { collected.withLock { $0 } }
-
-    /// Whether some line contains this.
-    func has(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
-
-    var logger: Logger { Logger(label: "test") { [self] _ in Handler(collector: self) } }
-
-    private struct Handler: LogHandler {
-        let collector: LogCollector
-        var logLevel = Logger.Level.info
-        var metadata: Logger.Metadata = [:]
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            collector.collected.withLock { $0.append("\(event.message)") }
-        }
     }
 }

@@ -104,18 +104,3 @@ final class ProxyBench {
         }
     }
 }
-
-/// A response as it came.
-struct Answer {
-    var status = 0
-    var head = ""
-    var body = ""
-
-    init(_ bytes: [UInt8]) {
-        let text = String(decoding: bytes, as: UTF8.self)
-        guard let end = text.firstRange(of: "\r\n\r\n") else { return }
-        head = String(text[..<end.lowerBound])
-        body = String(text[end.upperBound...])
-        status = head.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    }
-}
