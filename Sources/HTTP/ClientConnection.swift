@@ -118,7 +118,7 @@ final class ClientConnection {
             case .informational: continue
             case .response(let head):
                 call?.receivedHead(context.response(in: rest), rest, reused: requestCount > 1)
-                if head.framing == .none { complete(isExact: consumed == bytes.count) }
+                if head.framing == .none { complete() }
             case .body(let range):
                 let slice = UnsafeRawBufferPointer(rebasing: rest[range])
                 if let call, !call.receivedBody(slice) {
@@ -127,7 +127,7 @@ final class ClientConnection {
             case .trailers(let range, let count):
                 let section = UnsafeRawBufferPointer(rebasing: rest[range])
                 call?.receivedTrailers(context.fields(in: section, count: count))
-            case .endOfResponse: complete(isExact: consumed == bytes.count)
+            case .endOfResponse: complete()
             case .failed(let error): lost(HTTPError(.malformed(error), fault: .remote))
             }
         }
@@ -135,13 +135,10 @@ final class ClientConnection {
     }
 
     /// The response is there: the connection goes back to the pool before its user is told.
-    ///
-    /// - Parameter isExact: false when more bytes came behind it. Nobody has asked for them, and
-    ///   the next request must not take them for its answer.
-    private func complete(isExact: Bool) {
+    private func complete() {
         guard let call else { return }
         self.call = nil
-        if machine.isReusable, isExact, !isPaused { client.idle(self) } else { close() }
+        if machine.isReusable, !isPaused { client.idle(self) } else { close() }
         call.complete()
     }
 
@@ -153,7 +150,7 @@ final class ClientConnection {
         if isClosed { return }
         let isStale = requestCount > 1 && !machine.hasSeenResponseBytes
         let last = machine.receiveEnd()
-        if error == nil, last == .endOfResponse { return complete(isExact: true) }
+        if error == nil, last == .endOfResponse { return complete() }
         guard let call, isStale, call.method.isIdempotent, !call.hasRetried else {
             return lost(HTTPError(.connectionLost(error), fault: .remote))
         }

@@ -10,7 +10,9 @@
 ///                its end                   idle     endOfResponse
 ///     any        bytes nobody may send     closed   failed
 ///
-/// "idle" becomes "closed" where the connection cannot be used again; see `isReusable`.
+/// "idle" becomes "closed" where the connection cannot be used again; see `isReusable`. One reason
+/// are bytes behind the response that were handed in with its end: nobody has asked for them. The
+/// response is whole and counts, but the next one could not be told from them (RFC 9112 §6.3).
 public struct ClientConnectionMachine: Sendable {
     /// What one step came to.
     public enum Event: Equatable, Sendable {
@@ -125,7 +127,7 @@ public struct ClientConnectionMachine: Sendable {
             keepsAlive = keepsAlive && head.keepsAlive
             offset += consumed
             if head.framing == .none {
-                finish()
+                finish(surplus: bytes.count - consumed)
             } else {
                 decoder = BodyDecoder(head.framing)
                 state = .body
@@ -162,7 +164,7 @@ public struct ClientConnectionMachine: Sendable {
             return Step(
                 consumed: step.consumed, event: .trailers(bytes: range, fieldCount: fieldCount))
         case .end:
-            finish()
+            finish(surplus: bytes.count - step.consumed)
             return Step(consumed: step.consumed, event: .endOfResponse)
         case .failed(let reason, let at):
             return fail(HTTPCodecError(response: reason, offset: base + at))
@@ -181,7 +183,8 @@ public struct ClientConnectionMachine: Sendable {
         return .failed(HTTPCodecError(response: .truncated, offset: at))
     }
 
-    private mutating func finish() {
+    private mutating func finish(surplus: Int) {
+        if surplus > 0 { keepsAlive = false }
         // A response before the end of the request: the server will not read the rest of it.
         state = keepsAlive && requestIsSent ? .idle : .closed
     }
