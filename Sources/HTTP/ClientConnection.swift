@@ -117,7 +117,7 @@ final class ClientConnection {
             case .needMore: return consumed
             case .informational: continue
             case .response(let head):
-                call?.receivedHead(context.response(in: rest), rest, reused: requestCount > 1)
+                call?.receivedHead(context.response(in: rest), reused: requestCount > 1)
                 if head.framing == .none { complete() }
             case .body(let range):
                 let slice = UnsafeRawBufferPointer(rebasing: rest[range])

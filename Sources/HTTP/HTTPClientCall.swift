@@ -83,8 +83,8 @@ public final class HTTPClientCall {
 
     // MARK: Events
 
-    func receivedHead(_ view: ResponseView, _ bytes: UnsafeRawBufferPointer, reused: Bool) {
-        response = HTTPClientResponse(view, bytes)
+    func receivedHead(_ view: ResponseView, reused: Bool) {
+        response = HTTPClientResponse(view)
         response?.usedOpenConnection = reused
         if onSlice == nil, case .contentLength(let length) = view.head.framing,
             length <= maximumBodyBytes

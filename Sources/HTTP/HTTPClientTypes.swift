@@ -55,10 +55,10 @@ public struct HTTPClientResponse: Sendable {
     /// The fields after chunked content, which are not merged into the others (RFC 9110 §6.5.1).
     public internal(set) var trailers = HTTPFields()
 
-    init(_ view: ResponseView, _ bytes: UnsafeRawBufferPointer) {
+    init(_ view: ResponseView) {
         status = view.status
         head = view.head
-        headBytes = [UInt8](bytes[..<Int(view.head.byteCount)])
+        headBytes = [UInt8](view.headBytes)
         var lines: [FieldLine] = []
         view.fields.appendLines(to: &lines)
         self.lines = lines

@@ -6,7 +6,7 @@
 ///     size           1*HEXDIG                  size
 ///                    ";" or blanks and ";"     extension
 ///                    CR                        sizeLineFeed
-///     extension      anything but controls     extension
+///     extension      the grammar of §7.1.1     extension (see `ChunkExtension`)
 ///                    CR                        sizeLineFeed
 ///     sizeLineFeed   LF                        chunk, or trailers after size 0
 ///     chunk          that many bytes           chunkReturn
@@ -53,13 +53,19 @@ public struct BodyDecoder: Sendable {
     private var state: State
     private var sizeDigits: UInt8 = 0
     private var extensionBytes: UInt32 = 0
+    private var chunkExtension = ChunkExtension()
     /// Bytes left of the content or the chunk; while a size is read, the size so far.
     private var remaining: Int64 = 0
     private var total: Int64 = 0
     private var trailerParser = HeadParser()
+    private let unfoldsTrailers: Bool
 
     /// A decoder for content that is delimited in this way.
-    public init(_ framing: BodyFraming) {
+    ///
+    /// - Parameter unfoldsTrailers: takes line folding in trailers for spaces, as a client has to
+    ///   (RFC 9112 §5.2), instead of refusing it.
+    public init(_ framing: BodyFraming, unfoldsTrailers: Bool = false) {
+        self.unfoldsTrailers = unfoldsTrailers
         switch framing {
         case .none: state = .done
         case .chunked: state = .size
@@ -133,10 +139,7 @@ public struct BodyDecoder: Sendable {
                 if remaining == 0 { state = .chunkReturn }
                 return Step(consumed: index + count, event: .data(index..<(index + count)))
             }
-            let failure =
-                state == .extensions
-                ? extensions(bytes, &index, context.limits)
-                : lineByte(bytes[index], &index, context.limits)
+            let failure = lineByte(bytes[index], &index, context.limits)
             if let failure {
                 return Step(consumed: index, event: .failed(failure, offset: index))
             }
@@ -153,13 +156,15 @@ public struct BodyDecoder: Sendable {
             if let failure = sizeByte(byte) { return failure }
         case .blankBeforeExtension:
             if byte == UInt8(ascii: ";") {
-                state = .extensions
+                beginExtension()
             } else if byte != 0x20 && byte != 0x09 {
                 return byte == 0x0A ? .bareLineFeed : .malformedChunkSize
             } else if extensionBytes >= limits.maximumChunkExtensionBytes {
                 return .chunkExtensionsTooLong
             }
             extensionBytes += 1
+        case .extensions:
+            if let failure = extensionByte(byte, limits) { return failure }
         case .sizeLineFeed:
             if byte != 0x0A { return .bareCarriageReturn }
             if remaining > limits.maximumBodyBytes - total { return .bodyTooLarge }
@@ -172,7 +177,7 @@ public struct BodyDecoder: Sendable {
         case .chunkLineFeed:
             if byte != 0x0A { return .bareCarriageReturn }
             state = .size
-        case .done, .counted, .untilClose, .extensions, .chunk, .trailers:
+        case .done, .counted, .untilClose, .chunk, .trailers:
             return .malformedChunkSize  // never: `chunked` handles these itself
         }
         index += 1
@@ -191,32 +196,32 @@ public struct BodyDecoder: Sendable {
         if sizeDigits == 0 { return .malformedChunkSize }
         switch byte {
         case 0x0D: state = .sizeLineFeed
-        case UInt8(ascii: ";"): state = .extensions
+        case UInt8(ascii: ";"): beginExtension()
         case 0x20, 0x09: state = .blankBeforeExtension
         default: return .malformedChunkSize
         }
         return nil
     }
 
-    /// Extensions are skipped unread (RFC 9112 §7.1.1), but not without limit.
-    private mutating func extensions(
-        _ bytes: UnsafeRawBufferPointer, _ index: inout Int, _ limits: HTTPLimits
+    private mutating func beginExtension() {
+        chunkExtension = ChunkExtension()
+        state = .extensions
+    }
+
+    /// Nobody reads extensions, so what they say is skipped; but what is none is refused, and so
+    /// are too many of them.
+    private mutating func extensionByte(
+        _ byte: UInt8, _ limits: HTTPLimits
     ) -> HTTPCodecError.Reason? {
-        guard let base = bytes.baseAddress else { return nil }
-        let stop = ByteScan.endOfValue(base, from: index, to: bytes.count)
-        let allowed = limits.maximumChunkExtensionBytes - Int(extensionBytes)
-        if stop - index > allowed {
-            index += max(allowed, 0)
-            return .chunkExtensionsTooLong
+        if byte == 0x0D, chunkExtension.mayEnd {
+            state = .sizeLineFeed
+            return nil
         }
-        extensionBytes += UInt32(truncatingIfNeeded: stop - index)
-        index = stop
-        if stop == bytes.count { return nil }
-        if bytes[stop] != 0x0D {
-            return bytes[stop] == 0x0A ? .bareLineFeed : .malformedChunkExtension
+        if extensionBytes >= limits.maximumChunkExtensionBytes { return .chunkExtensionsTooLong }
+        guard chunkExtension.take(byte) else {
+            return byte == 0x0A ? .bareLineFeed : .malformedChunkExtension
         }
-        index += 1
-        state = .sizeLineFeed
+        extensionBytes += 1
         return nil
     }
 
@@ -224,7 +229,7 @@ public struct BodyDecoder: Sendable {
         _ bytes: UnsafeRawBufferPointer, from start: Int, _ context: HTTPCodecContext
     ) -> Step {
         let section = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        switch trailerParser.parseTrailers(section, context) {
+        switch trailerParser.parseTrailers(section, context, unfolds: unfoldsTrailers) {
         case .incomplete:
             return Step(consumed: start, event: .needMore)
         case .failed(let reason, let offset):

@@ -129,7 +129,7 @@ public struct ClientConnectionMachine: Sendable {
             if head.framing == .none {
                 finish(surplus: bytes.count - consumed)
             } else {
-                decoder = BodyDecoder(head.framing)
+                decoder = BodyDecoder(head.framing, unfoldsTrailers: true)
                 state = .body
             }
             return Step(consumed: consumed, event: .response(head))

@@ -1,7 +1,8 @@
 /// What the fields of one head say about the connection and the framing (RFC 9112 §6, §9;
 /// RFC 9110 §7.6.1, §8.6, §10.1.1). Reads only the five names that matter, told by their length.
 struct FieldAnalysis {
-    enum Coding { case none, chunked, unknown, malformed }
+    /// `empty`: the field is there, and names no coding.
+    enum Coding { case none, empty, chunked, unknown, malformed }
 
     var contentLength: Int64?
     var coding = Coding.none
@@ -95,17 +96,20 @@ struct FieldAnalysis {
     }
 
     /// Only "chunked", once and last, is known. An unknown coding in front of it is told apart
-    /// (501), everything else about the list is malformed (400).
+    /// (501), everything else about the list is malformed (400). Empty elements are ignored
+    /// (RFC 9110 §5.6.1.2), but a list of nothing else says nothing about the framing.
     private mutating func readCoding(_ base: UnsafeRawPointer, _ line: FieldLine) {
-        if coding == .none { codingOffset = Int(line.valueStart) }
-        if line.valueCount == 0 { coding = .malformed }
+        if coding == .none {
+            codingOffset = Int(line.valueStart)
+            coding = .empty
+        }
         Self.forEachElement(base, line) { element, count in
             let isChunked = ByteScan.matches(element, count: count, "chunked")
-            if count == 0 || coding == .malformed || coding == .chunked {
-                // An empty element; or something after chunked, which has to be the last.
-                coding = .malformed
+            if count == 0 { return }
+            if coding == .malformed || coding == .chunked {
+                coding = .malformed  // something after chunked, which has to be the last
             } else if isChunked {
-                coding = coding == .none ? .chunked : .unknown
+                coding = coding == .empty ? .chunked : .unknown
             } else if count > 7, ByteScan.matches(element, count: 7, "chunked"),
                 !ByteScan.isToken(element.load(fromByteOffset: 7, as: UInt8.self))
             {

@@ -28,6 +28,10 @@ public final class HTTPCodecContext {
     let lines: UnsafeMutablePointer<FieldLine>
     let requestSlot: UnsafeMutablePointer<RequestHead>
     let responseSlot: UnsafeMutablePointer<ResponseHead>
+    /// The latest head or trailer section that had folded lines, with spaces in their place.
+    private var unfolded: UnsafeMutableRawBufferPointer?
+    /// Whether the latest trailer section is that one; a response head says so itself.
+    var trailersAreUnfolded = false
 
     /// A context with a table for as many lines as the limits allow.
     ///
@@ -57,6 +61,32 @@ public final class HTTPCodecContext {
         lines.deallocate()
         requestSlot.deallocate()
         responseSlot.deallocate()
+        unfolded?.deallocate()
+    }
+
+    /// A copy of the first `count` bytes in which each CRLF before a blank is two spaces: of the
+    /// same length, so that offsets mean the same in both. Good until the next call.
+    func unfold(_ bytes: UnsafeRawBufferPointer, count: Int) -> UnsafeRawBufferPointer {
+        unfolded?.deallocate()
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+        unfolded = copy
+        copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        var index = 2
+        while index < count {
+            if copy[index - 1] == 0x0A, copy[index] == 0x20 || copy[index] == 0x09 {
+                copy[index - 2] = 0x20
+                copy[index - 1] = 0x20
+            }
+            index += 1
+        }
+        return UnsafeRawBufferPointer(copy)
+    }
+
+    private func read(
+        _ bytes: UnsafeRawBufferPointer, isUnfolded: Bool
+    ) -> UnsafeRawBufferPointer {
+        guard isUnfolded, let unfolded else { return bytes }
+        return UnsafeRawBufferPointer(unfolded)
     }
 
     /// The request head that was parsed last.
@@ -74,12 +104,15 @@ public final class HTTPCodecContext {
 
     /// The response head that was parsed last, from `bytes`.
     public func response(in bytes: UnsafeRawBufferPointer) -> ResponseView {
-        ResponseView(head: responseSlot.pointee, bytes: bytes, context: self)
+        let head = responseSlot.pointee
+        return ResponseView(
+            head: head, bytes: read(bytes, isUnfolded: head.isUnfolded), context: self)
     }
 
-    /// The fields of the head or trailer section just parsed from `bytes`.
+    /// The fields of the trailer section just parsed from `bytes`.
     public func fields(in bytes: UnsafeRawBufferPointer, count: Int) -> FieldsView {
-        FieldsView(bytes: bytes, lines: UnsafePointer(lines), count: count)
+        let bytes = read(bytes, isUnfolded: trailersAreUnfolded)
+        return FieldsView(bytes: bytes, lines: UnsafePointer(lines), count: count)
     }
 }
 

@@ -14,6 +14,10 @@
 ///     fieldName    ":"                      valueStart
 ///     valueStart   first byte but SP, HTAB  value
 ///     value        CRLF                     fieldStart
+///
+/// A line that begins with a blank continues the value before it (obs-fold, RFC 9112 §5.2). It is
+/// refused where `allowsFolds` is false; else `hasFolds` tells that the head has to be unfolded and
+/// read again, because the field lines found by this pass are not right.
 struct HeadCursor {
     enum Progress { case done, more, failed }
 
@@ -26,6 +30,8 @@ struct HeadCursor {
     var fieldCount: Int
     var phase: HeadParser.Phase
     var failure = HTTPCodecError.Reason.truncated
+    var allowsFolds = false
+    private(set) var hasFolds = false
 
     private static let carriageReturn: UInt8 = 0x0D
     private static let lineFeed: UInt8 = 0x0A
@@ -254,7 +260,10 @@ struct HeadCursor {
                 guard position < end else { return .more }
                 let first = byte(position)
                 if first == Self.carriageReturn { return lineEnd() }
-                if first <= Self.space { return fail(fieldStart: first) }
+                if first <= Self.space {
+                    guard continuesFold(first) else { return fail(fieldStart: first) }
+                    continue
+                }
                 if fieldCount == maximumFieldCount { return fail(.tooManyFields, at: position) }
                 mark = position
                 nameStart = position
@@ -300,6 +309,15 @@ struct HeadCursor {
 
     @inline(__always)
     private func isBlank(_ byte: UInt8) -> Bool { byte == Self.space || byte == Self.tab }
+
+    /// Goes on with the value of the line before, if there is one.
+    private mutating func continuesFold(_ first: UInt8) -> Bool {
+        guard allowsFolds, fieldCount > 0, isBlank(first) else { return false }
+        hasFolds = true
+        fieldCount &-= 1
+        phase = .value
+        return true
+    }
 
     private mutating func fail(fieldStart first: UInt8) -> Progress {
         switch first {

@@ -74,6 +74,7 @@ public struct HeadParser: Sendable {
     ) -> ParseOutcome {
         let isResumed = hasBegun
         guard var cursor = cursor(over: bytes, context) else { return .incomplete }
+        cursor.allowsFolds = true
         let head = context.responseSlot
         head.pointee = ResponseHead()
         var progress = HeadCursor.Progress.done
@@ -87,6 +88,12 @@ public struct HeadParser: Sendable {
         case .done:
             self = HeadParser()
             if isResumed { return parseResponse(bytes, to: requestMethod, context) }
+            if cursor.hasFolds {
+                let unfolded = context.unfold(bytes, count: cursor.position)
+                let outcome = parseResponse(unfolded, to: requestMethod, context)
+                head.pointee.isUnfolded = true
+                return outcome
+            }
             head.pointee.byteCount = UInt32(truncatingIfNeeded: cursor.position)
             head.pointee.fieldCount = UInt32(truncatingIfNeeded: cursor.fieldCount)
             if let error = head.pointee.interpret(cursor.base, to: requestMethod, context) {
@@ -102,16 +109,26 @@ public struct HeadParser: Sendable {
     }
 
     /// Parses a trailer section (RFC 9112 §7.1.2): field lines up to an empty line.
+    ///
+    /// - Parameter unfolds: takes folds for spaces; ``HTTPCodecContext/fields(in:count:)`` knows.
     mutating func parseTrailers(
-        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
+        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext, unfolds: Bool
     ) -> TrailerOutcome {
         let isResumed = hasBegun
         if !isResumed { phase = .fieldStart }
         guard var cursor = cursor(over: bytes, context) else { return .incomplete }
+        cursor.allowsFolds = unfolds
         switch cursor.fieldSection(context.lines, context.limits.maximumFieldCount) {
         case .done:
             self = HeadParser()
-            if isResumed { return parseTrailers(bytes, context) }
+            if isResumed { return parseTrailers(bytes, context, unfolds: unfolds) }
+            if cursor.hasFolds {
+                let unfolded = context.unfold(bytes, count: cursor.position)
+                let outcome = parseTrailers(unfolded, context, unfolds: unfolds)
+                context.trailersAreUnfolded = true
+                return outcome
+            }
+            context.trailersAreUnfolded = false
             return .complete(byteCount: cursor.position, fieldCount: cursor.fieldCount)
         case .more:
             if cursor.end < context.limits.maximumHeadBytes {

@@ -24,7 +24,7 @@ extension RequestHead {
         _ analysis: FieldAnalysis, _ limits: HTTPLimits
     ) -> HTTPCodecError? {
         if analysis.coding != .none {
-            if let reason = codingFailure(analysis) {
+            if let reason = analysis.codingFailure(minorVersion: minorVersion) {
                 return HTTPCodecError(request: reason, offset: analysis.codingOffset)
             }
             framing = .chunked
@@ -40,16 +40,6 @@ extension RequestHead {
         // An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).
         expectsContinue = analysis.expectsContinue && minorVersion > 0 && framing != .none
         return nil
-    }
-
-    private func codingFailure(_ analysis: FieldAnalysis) -> HTTPCodecError.Reason? {
-        if analysis.contentLength != nil { return .contentLengthWithTransferEncoding }
-        if minorVersion == 0 { return .transferEncodingInHTTP10 }
-        switch analysis.coding {
-        case .none, .chunked: return nil
-        case .unknown: return .unsupportedTransferCoding
-        case .malformed: return .malformedTransferEncoding
-        }
     }
 
     /// RFC 9112 §3.2: exactly one in 1.1, and a valid one wherever there is one.
@@ -113,6 +103,19 @@ extension RequestHead {
     }
 }
 
+extension FieldAnalysis {
+    /// What is wrong with a message that has the field Transfer-Encoding.
+    fileprivate func codingFailure(minorVersion: UInt8) -> HTTPCodecError.Reason? {
+        if contentLength != nil { return .contentLengthWithTransferEncoding }
+        if minorVersion == 0 { return .transferEncodingInHTTP10 }
+        switch coding {
+        case .none, .chunked: return nil
+        case .unknown: return .unsupportedTransferCoding
+        case .empty, .malformed: return .malformedTransferEncoding
+        }
+    }
+}
+
 extension ResponseHead {
     /// RFC 9112 §6.3 for responses: which rule delimits the content.
     mutating func interpret(
@@ -128,19 +131,7 @@ extension ResponseHead {
         // These end with their head whatever their fields say.
         if isInformational || status == 204 || status == 304 || method == .head { return nil }
         if analysis.coding != .none {
-            let reason: HTTPCodecError.Reason? =
-                if analysis.contentLength != nil {
-                    .contentLengthWithTransferEncoding
-                } else if minorVersion == 0 {
-                    .transferEncodingInHTTP10
-                } else if analysis.coding == .unknown {
-                    .unsupportedTransferCoding
-                } else if analysis.coding == .malformed {
-                    .malformedTransferEncoding
-                } else {
-                    nil
-                }
-            if let reason {
+            if let reason = analysis.codingFailure(minorVersion: minorVersion) {
                 return HTTPCodecError(response: reason, offset: analysis.codingOffset)
             }
             framing = .chunked

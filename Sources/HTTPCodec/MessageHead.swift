@@ -63,6 +63,9 @@ public struct ResponseHead: Equatable, Sendable {
     /// Content-Length as sent, also where it does not frame anything (HEAD, 304).
     public internal(set) var declaredLength: Int64?
 
+    /// Its lines were folded: its offsets are those of the context's unfolded copy.
+    var isUnfolded = false
+
     /// Where the reason phrase begins.
     public internal(set) var reasonStart: UInt32 = 0
     /// Bytes of the reason phrase.
@@ -208,6 +211,12 @@ public struct ResponseView {
 
     /// The three digits.
     public var status: Int { head.status }
+
+    /// The bytes of the head, of which the lines of ``fields`` are parts: those that came, but with
+    /// spaces where lines were folded (RFC 9112 §5.2).
+    public var headBytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[..<Int(head.byteCount)])
+    }
 
     /// The reason phrase; means nothing to a program (RFC 9112 §4).
     public var reasonBytes: UnsafeRawBufferPointer {

@@ -121,7 +121,7 @@ enum Transcript {
             case .informational(let head):
                 log.add("informational \(head.status)")
             case .response(let head):
-                let view = ResponseView(head: head, bytes: rest, context: context)
+                let view = context.response(in: rest)
                 let reason = String(decoding: view.reasonBytes, as: UTF8.self)
                 log.add(
                     "response \(head.status) 1.\(head.minorVersion) "
