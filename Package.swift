@@ -43,6 +43,7 @@ let package = Package(
             name: "Instrument",
             dependencies: [
                 "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 

@@ -174,7 +174,7 @@ struct ClientRequest {
         let writer = HeadWriter()
         do throws(HTTPCodecError) {
             try writer.startRequest(method: request.method.rawValue, target: path)
-            try writer.field("Host", authority)
+            try writer.field("Host", options.host ?? authority)
             if let agent = configuration.userAgent, request.headerFields[.userAgent] == nil {
                 try writer.field("User-Agent", agent)
             }

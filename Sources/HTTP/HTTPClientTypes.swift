@@ -34,6 +34,8 @@ public struct HTTPRequestOptions: Sendable {
     public var maximumBodyBytes: Int64?
     /// Instead of the configuration's.
     public var sourceAddress: SocketAddress?
+    /// The Host field, instead of the request's authority.
+    public var host: String?
     /// Asks the server to close after the response (`Connection: close`).
     public var closesConnection = false
 

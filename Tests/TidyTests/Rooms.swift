@@ -24,7 +24,7 @@ enum Rooms {
         "Telemetry": Room(ours: ["JSONCodec", "Pacing"], isPure: true),
         "Reactor": Room(ours: ["CLibuv", "Pacing"], external: ["Synchronization"]),
         "HTTP": Room(ours: ["HTTPCodec", "Pacing", "Reactor"], external: ["HTTPTypes"]),
-        "Instrument": Room(ours: below, external: ["Logging"]),
+        "Instrument": Room(ours: below, external: ["HTTPTypes", "Logging"]),
         "NetworkPolicy": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),

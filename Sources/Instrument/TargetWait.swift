@@ -1,0 +1,106 @@
+import HTTP
+import HTTPTypes
+import Pacing
+import Reactor
+
+/// Waits for a target's first success before anything is measured: asks again and again, each time
+/// by name and on a new connection, until an answer has status 200. Nothing of it is counted.
+///
+/// Behind a Kubernetes Service whose pods are not ready yet a measurement would begin with failures
+/// that are nobody's, or with all connections on the pod that came first.
+public final class TargetWait {
+    private let client: HTTPClient
+    private let request: HTTPRequest
+    private var options = HTTPRequestOptions()
+    private var machine: RetryMachine
+    private var random = SeededRandom(seed: 0)  // decides nothing: no jitter
+    private var timer: Timer?
+    private var call: HTTPClientCall?
+    private var reason = ""
+    private let onFailure: (_ reason: String) -> Void
+    private let completion: (_ failure: String?) -> Void
+
+    /// Begins at once.
+    ///
+    /// - Parameters:
+    ///   - authority: host and port.
+    ///   - path: with its query.
+    ///   - host: the Host field; nil for the authority.
+    ///   - limit: how long after now an attempt may still begin.
+    ///   - timeout: how long one attempt may take.
+    ///   - onFailure: told when the reason is another than that of the attempt before.
+    ///   - completion: told once: nil for success, or why the last attempt failed.
+    public init(
+        loop: EventLoop, authority: String, path: String, host: String? = nil, limit: Duration,
+        timeout: Duration, onFailure: @escaping (_ reason: String) -> Void = { _ in },
+        completion: @escaping (_ failure: String?) -> Void
+    ) {
+        client = HTTPClient(loop: loop)
+        request = HTTPRequest(method: .get, scheme: "http", authority: authority, path: path)
+        options.host = host
+        options.closesConnection = true
+        options.timeout = timeout + .seconds(1)  // the machine keeps the time
+        machine = RetryMachine(
+            policy: .init(
+                timeout: timeout, giveUpAfter: limit,
+                backoff: Backoff(
+                    initial: .milliseconds(50), maximum: .milliseconds(500), jitter: 0)))
+        self.onFailure = onFailure
+        self.completion = completion
+        timer = Timer(loop: loop) { [unowned self] in
+            step { $0.tick(now: $1, using: &random, &$2) }
+        }
+        step { $0.start(now: $1, &$2) }
+    }
+
+    /// Ends it without a word. Idempotent.
+    public func cancel() {
+        call?.cancel()
+        call = nil
+        timer?.close()
+        timer = nil
+        client.close()
+    }
+
+    private func step(_ event: (inout RetryMachine, Instant, inout [RetryMachine.Action]) -> Void) {
+        var actions: [RetryMachine.Action] = []
+        event(&machine, client.loop.now, &actions)
+        for action in actions {
+            switch action {
+            case .attempt(let number): attempt(number)
+            case .cancel:
+                call?.cancel()
+                note("timed out")
+            case .gaveUp: return end(reason)
+            }
+        }
+        if let deadline = machine.nextDeadline { timer?.schedule(at: deadline) }
+    }
+
+    private func attempt(_ number: Int) {
+        call = client.send(request, options: options) { [unowned self] result in
+            call = nil
+            switch result {
+            case .success(let response) where response.status == 200:
+                machine.succeeded(attempt: number)
+                return end(nil)
+            case .success(let response): note("status \(response.status)")
+            case .failure(let error): note("\(error)")
+            }
+            step { $0.failed(attempt: number, now: $1, using: &random, &$2) }
+        }
+    }
+
+    private func note(_ new: String) {
+        if new != reason { onFailure(new) }
+        reason = new
+    }
+
+    private func end(_ failure: String?) {
+        cancel()
+        completion(failure)
+    }
+}
+
+@available(*, unavailable)
+extension TargetWait: Sendable {}

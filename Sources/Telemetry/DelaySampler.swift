@@ -1,0 +1,38 @@
+import Pacing
+
+/// By how much a process comes late to what is due, as a share of the time and not of its wake-ups:
+/// a pause of a second delays whatever falls into that second, not one event (so does jHiccup).
+///
+///     event          step
+///     nextDeadline   records how late it is, and for every further interval that was slept
+///                    through the rest that remained of the pause then
+public struct DelaySampler: Sendable {
+    /// So many samples stand for one pause at most.
+    private static let longestPause: Int64 = 10_000
+
+    /// Between two samples.
+    public let interval: Duration
+    /// When `sample` is to be called.
+    public private(set) var nextDeadline: Instant
+    /// One value for every interval that has passed.
+    public private(set) var delays = LatencyHistogram()
+
+    /// - Parameter interval: above zero.
+    public init(interval: Duration, now: Instant) {
+        precondition(interval > .zero, "samples need a distance")
+        self.interval = interval
+        nextDeadline = now + interval
+    }
+
+    /// What was due at `nextDeadline` happens now; nothing happens before.
+    public mutating func sample(now: Instant) {
+        guard now >= nextDeadline else { return }
+        let step = interval.nanoseconds
+        let late = (now - nextDeadline).nanoseconds
+        let missed = late / step
+        for index in 0...min(missed, Self.longestPause) {
+            delays.record(nanoseconds: late - index * step)
+        }
+        nextDeadline = nextDeadline + .nanoseconds((missed + 1) * step)
+    }
+}
