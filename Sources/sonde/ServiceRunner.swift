@@ -19,7 +19,6 @@ func runService(
         var logger = Logger(label: "sonde") { _ in GoStyleLog() }
         logger.logLevel = logLevel.level
         let service = try make(loop, logger)
-        try service.start()
         var isEnding = false
         let end = {
             // A second signal means now.
@@ -30,6 +29,8 @@ func runService(
         let signals = try [SignalSource.terminate, SignalSource.interrupt].map {
             try SignalSource(loop: loop, signal: $0, onSignal: end)
         }
+        // After the signals: who reads that it listens may end it at once.
+        try service.start()
         loop.run()
         for signal in signals { signal.close() }
     } catch let error as UVError {

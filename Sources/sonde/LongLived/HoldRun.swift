@@ -46,10 +46,11 @@ struct HoldRun {
                 control?.drain(grace: .zero) {}
             })
         current = client
-        control = try metrics.listen(loop, client.expose)
         for number in [SignalSource.interrupt, SignalSource.terminate] {
             signals.append(try SignalSource(loop: loop, signal: number) { client.stop() })
         }
+        // After the signals: who reads that it listens may end it at once.
+        control = try metrics.listen(loop, client.expose)
         client.start { result in
             switch result {
             case .success:

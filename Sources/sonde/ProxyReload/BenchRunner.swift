@@ -21,7 +21,6 @@ struct BenchRunner {
                 outcome = $0
                 control?.drain(grace: .zero) {}
             }
-            control = try metrics.listen(loop, bench.expose)
             let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
             bench.onReady = outputs.open
             bench.onTick = { [unowned bench] in
@@ -39,6 +38,8 @@ struct BenchRunner {
                 try SignalSource(loop: loop, signal: $0) { bench.stop() }
             }
             let marks = try SignalSource(loop: loop, signal: SignalSource.user1) { bench.mark() }
+            // After the signals: who reads that it listens may end it at once.
+            control = try metrics.listen(loop, bench.expose)
             try bench.start()
             loop.run()
             display.erase()
