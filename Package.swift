@@ -97,7 +97,8 @@ let package = Package(
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
-        .testTarget(name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing"]),
+        .testTarget(
+            name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing", "TestSupport"]),
         .testTarget(
             name: "ReactorTests", dependencies: ["Reactor", "CLibuv", "Pacing", "TestSupport"]),
         .testTarget(
@@ -146,7 +147,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
-        .testTarget(name: "CommandLineTests", dependencies: ["sonde"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["TestSupport", "sonde"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

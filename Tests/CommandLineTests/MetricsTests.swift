@@ -3,13 +3,6 @@ import Testing
 
 /// What the roles export, as Prometheus reads it.
 @Suite(.serialized) struct MetricsTests {
-    private static func isInstalled(_ name: String) -> Bool {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        return path.split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
-        }
-    }
-
     /// Every role that serves metrics.
     static let roles: [[String]] = [
         ["netpol", "client", "--listen", "127.0.0.1:0"],
@@ -48,7 +41,9 @@ import Testing
 
     @Test(
         "promtool has nothing to complain about in any role's metrics, and all have the same base",
-        .enabled(if: isInstalled("curl") && isInstalled("promtool"), "curl or promtool is missing"),
+        .enabled(
+            if: Program.isInstalled("curl") && Program.isInstalled("promtool"),
+            "curl or promtool is missing"),
         arguments: roles)
     func linted(arguments: [String]) throws {
         let (running, address) = try start(arguments)
@@ -71,7 +66,7 @@ import Testing
 
     @Test(
         "--allow-from keeps other sources out of every control endpoint",
-        .enabled(if: isInstalled("curl"), "curl is missing"),
+        .enabled(if: Program.isInstalled("curl"), "curl is missing"),
         arguments: roles.filter { !$0.contains("target") })
     func allowFrom(arguments: [String]) throws {
         let (running, address) = try start(arguments + ["--allow-from", "10.0.0.0/8"])
@@ -94,7 +89,7 @@ import Testing
 
     @Test(
         "a run serves its metrics until it is interrupted, and ends as it does without them",
-        .enabled(if: isInstalled("curl"), "curl is missing"),
+        .enabled(if: Program.isInstalled("curl"), "curl is missing"),
         arguments: [
             (["reload", "bench", "--csv", "/dev/null"], "sonde_reload_bench_requests_total"),
             (["longlived", "client"], "sonde_longlived_client_failures_total"),

@@ -122,14 +122,14 @@ import Testing
             let client = HTTPClient(loop: loop)
             watched = client
             let port = try freePort(loop)
-            let program = try ProgramRun(name, try arguments(port), loop: loop) { outcome in
+            let program = try Running(name, try arguments(port), loop: loop) { outcome in
                 client.close()
                 #expect(isEnded(outcome), "\(name) ended itself: \(outcome.errors)")
             }
             let address = SocketAddress(.loopbackV4, port: port)
             var steps: [() -> Void] = []
             func next() {
-                if steps.isEmpty { return program.end() }
+                if steps.isEmpty { return program.terminate() }
                 steps.removeFirst()()
             }
             steps = makeSteps { method, path, fields, check in

@@ -73,7 +73,7 @@ import Testing
             let upstream = try server.listen(on: SocketAddress(.loopbackV4, port: 0))
             let client = HTTPClient(loop: loop)
             let port = try freePort(loop)
-            let proxy = try ProgramRun(name, try arguments(port, "\(upstream)"), loop: loop) {
+            let proxy = try Running(name, try arguments(port, "\(upstream)"), loop: loop) {
                 outcome in
                 client.close()
                 server.close()
@@ -83,7 +83,7 @@ import Testing
             loop.when(proxy, listensAt: front) {
                 exercise(client, "\(front)") {
                     #expect(connections.count <= 4, "the proxy kept its connections")
-                    proxy.end()
+                    proxy.terminate()
                 }
             }
         }

@@ -98,7 +98,7 @@ import Testing
         try serve(to: "wrk") {
             ["-t1", "-c32", "-d1s", "http://\($0)/hello"]
         } check: { outcome, server in
-            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.code == 0, "\(outcome.errors)")
             #expect(!outcome.output.contains("Socket errors"), "\(outcome.output)")
             #expect(!outcome.output.contains("Non-2xx"), "\(outcome.output)")
             #expect(server.requestCount > 100)
@@ -123,7 +123,7 @@ import Testing
         try serve(to: "wrk") {
             ["-t1", "-c8", "-d1s", "-s", script, "http://\($0)/hello"]
         } check: { outcome, server in
-            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.code == 0, "\(outcome.errors)")
             #expect(!outcome.output.contains("Socket errors"), "\(outcome.output)")
             #expect(!outcome.output.contains("Non-2xx"), "\(outcome.output)")
             #expect(server.requestCount > 100)

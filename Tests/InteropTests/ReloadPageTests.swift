@@ -27,7 +27,7 @@ import Testing
         }
         let site = try #require(held)
         let output = try #require(site.output)
-        #expect(output.status == 0, "\(output.errors)")
+        #expect(output.code == 0, "\(output.errors)")
         let line = try #require(output.output.split(separator: "\n").last)
         try #require(site.recount.count > 2)
         #expect(site.recount[0] == line)

@@ -12,11 +12,11 @@ final class ReloadSite {
     let port: UInt16
     /// By name: a, b, c.
     let backends: [BackendService]
-    private var proxy: ProgramRun?
+    private var proxy: Running?
     private(set) var report: BenchReport?
     private(set) var recount: [String] = []
     /// What the program said and what the browser saw, where it was to write a page.
-    private(set) var output: ProgramRun.Outcome?
+    private(set) var output: Program.Outcome?
     private(set) var views = ""
     private var page: String?
 
@@ -49,7 +49,7 @@ final class ReloadSite {
         _ program: String, _ arguments: [String], accessLog: String? = nil,
         _ configure: @escaping (ReloadSite, inout BenchConfiguration) -> Void
     ) throws {
-        let proxy = try ProgramRun(program, arguments, loop: loop) { [self] outcome in
+        let proxy = try Running(program, arguments, loop: loop) { [self] outcome in
             #expect(isEnded(outcome), "\(program) ended itself: \(outcome.errors.suffix(2000))")
             self.proxy = nil
             guard report != nil || output != nil else { return close() }
@@ -59,7 +59,7 @@ final class ReloadSite {
         loop.when(proxy, listensAt: SocketAddress(.loopbackV4, port: port)) { [self] in
             do { try bench(configure) } catch {
                 Issue.record(error)
-                self.proxy?.end()
+                self.proxy?.terminate()
             }
         }
     }
@@ -80,7 +80,7 @@ final class ReloadSite {
             case .success(let report): self.report = report
             case .failure(let failure): Issue.record("\(failure)")
             }
-            proxy?.end()
+            proxy?.terminate()
         }
         held = bench
         try bench.start()
@@ -96,9 +96,9 @@ final class ReloadSite {
             let moment = Int(command.after / .milliseconds(1))
             arguments += ["--event", "\(moment)ms=\(command.command)"]
         }
-        _ = try ProgramRun("sonde", arguments, loop: loop) { [self] outcome in
+        _ = try Running("sonde", arguments, loop: loop) { [self] outcome in
             output = outcome
-            proxy?.end()
+            proxy?.terminate()
         }
     }
 
@@ -118,11 +118,10 @@ final class ReloadSite {
     private func python(
         _ script: String, _ arguments: [String], _ completion: @escaping (String) -> Void
     ) {
-        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent(script).path
         do {
-            _ = try ProgramRun("python3", [path] + arguments, loop: loop) { outcome in
-                #expect(outcome.status == 0, "\(outcome.errors)")
+            _ = try Running("python3", [Program.script(script)] + arguments, loop: loop) {
+                outcome in
+                #expect(outcome.code == 0, "\(outcome.errors)")
                 completion(outcome.output)
             }
         } catch {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Report
@@ -96,33 +97,17 @@ enum Browser {
     }
 
     static var isInstalled: Bool {
-        let places = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        func has(_ name: String) -> Bool {
-            places.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
-        }
-        return has("python3")
-            && ["chromium", "chromium-browser", "google-chrome"].contains(where: has)
+        let browsers = ["chromium", "chromium-browser", "google-chrome"]
+        return Program.isInstalled("python3") && browsers.contains(where: Program.isInstalled)
     }
 
     static func views(of page: [UInt8]) throws -> [View] {
-        let folder = FileManager.default.temporaryDirectory
-            .appending(path: "sonde-report-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = folder.appending(path: "report.html")
-        try Data(page).write(to: file)
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "Browser/browse.py")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", script.path, file.path]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let said = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "browse.py failed")
-        return try JSONDecoder().decode([View].self, from: said)
+        let folder = try Folder()
+        let file = try folder.file("report.html", String(decoding: page, as: UTF8.self))
+        let outcome = try Program.run(
+            ["python3", Program.script("Browser/browse.py"), file],
+            executable: URL(fileURLWithPath: "/usr/bin/env"))
+        try #require(outcome.code == 0, "browse.py failed: \(outcome.errors)")
+        return try JSONDecoder().decode([View].self, from: Data(outcome.output.utf8))
     }
 }
