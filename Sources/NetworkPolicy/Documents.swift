@@ -26,6 +26,8 @@ public struct ConnectionList: Sendable, Equatable {
     public internal(set) var policies: [String] = []
     /// How many entries the list has; some may have no target.
     public internal(set) var entryCount = 0
+    /// What was passed over.
+    public internal(set) var skipped = SkippedEntries()
 
     /// An empty list.
     public init() {}

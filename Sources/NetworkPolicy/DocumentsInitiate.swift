@@ -18,10 +18,14 @@ public struct InitiateDocument: Sendable, Equatable {
 
     /// In the document's order; of equal names the last counts, at the place of the first.
     public private(set) var parts: [Part] = []
+    /// Clients without an address, and what their lists have that is passed over by a client of
+    /// ours; the lists are forwarded with it.
+    public private(set) var skipped = SkippedEntries()
 
     /// Checks a whole document.
     ///
-    /// A client is an IP address, with a port (`10.0.0.1:9001`, `[::1]:9001`) or without one.
+    /// A client is an IP address, with a port (`10.0.0.1:9001`, `[::1]:9001`) or without one; any
+    /// other is passed over, and named in ``skipped``.
     /// - Parameters:
     ///   - defaultPort: where a client listens that is named without a port.
     ///   - limits: of every client's list.
@@ -37,10 +41,13 @@ public struct InitiateDocument: Sendable, Equatable {
             while let key = try json.nextKey() {
                 let name = key.string
                 guard let address = Self.address(name, defaultPort: defaultPort) else {
-                    throw json.error(expected: "a client's IP address, with or without a port")
+                    checker.list.skipped.add(.client, name)
+                    try json.skipValue()
+                    continue
                 }
                 _ = try json.peek()
                 let start = json.offset
+                checker.client = name
                 try checker.readList(&json)
                 let part = Part(client: name, address: address, list: start..<json.offset)
                 if let place = places[name] {
@@ -52,6 +59,7 @@ public struct InitiateDocument: Sendable, Equatable {
             }
         }
         try json.endDocument()
+        skipped = checker.list.skipped
     }
 
     private static func address(_ name: String, defaultPort: UInt16) -> SocketAddress? {

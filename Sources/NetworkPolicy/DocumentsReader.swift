@@ -15,8 +15,9 @@ extension ConnectionList {
     /// Reads a whole document that is one list.
     ///
     /// As Go's decoder would: keys whatever their case, the last of equal keys counts, unknown keys
-    /// and `null` count as absent; `null` and `[]` are empty lists. Unlike it, ports are 1 to 65535
-    /// and addresses are addresses or host names.
+    /// and `null` count as absent; `null` and `[]` are empty lists. Ports that are not from 1 to
+    /// 65535 and addresses that are neither addresses nor host names are passed over, and named in
+    /// ``skipped``.
     public init(
         reading bytes: UnsafeRawBufferPointer, limits: DocumentLimits = DocumentLimits()
     ) throws(JSONError) {
@@ -30,14 +31,18 @@ extension ConnectionList {
 
 /// Reads lists, or only checks them (`keeps: false`) where they are forwarded as they stand.
 struct ConnectionListReader {
-    private(set) var list = ConnectionList()
+    var list = ConnectionList()
+    /// Whose list is read, where the document has several.
+    var client: String?
     private let limits: DocumentLimits
     private let keeps: Bool
     private var policyIndexes: [String: UInt32] = [:]
     // Of the entry being read; its members come in any order.
     private var addresses: [String] = []
     private var ports: [UInt16] = []
-    private var policy = ""
+    private var policy: JSONText?
+    private var skippedAddresses = SkippedEntries()
+    private var skippedPorts = SkippedEntries()
     private var addressCount = 0
     private var portCount = 0
     private var targetCount = 0
@@ -49,7 +54,7 @@ struct ConnectionListReader {
 
     /// Reads the next value of `json` as a list.
     mutating func readList(_ json: inout JSONReader) throws(JSONError) {
-        targetCount = 0
+        (targetCount, list.entryCount) = (0, 0)
         if try json.readNullIfPresent() { return }
         try json.beginArray()
         while try json.nextElement() {
@@ -62,7 +67,9 @@ struct ConnectionListReader {
         if try json.readNullIfPresent() { return }
         addresses.removeAll(keepingCapacity: true)
         ports.removeAll(keepingCapacity: true)
-        (policy, addressCount, portCount) = ("", 0, 0)
+        (policy, addressCount, portCount) = (nil, 0, 0)
+        skippedAddresses.removeAll()
+        skippedPorts.removeAll()
         try json.beginObject()
         let entryOffset = json.valueOffset
         while let key = try json.nextKey() {
@@ -72,12 +79,12 @@ struct ConnectionListReader {
                 try readPorts(&json)
             } else if key.matches("netpol") {
                 if try json.readNullIfPresent() { continue }
-                let name = try json.readString()
-                if keeps { policy = name.string }
+                policy = try json.readString()
             } else {
                 try json.skipValue()
             }
         }
+        noteSkipped()
         let (product, overflow) = addressCount.multipliedReportingOverflow(by: portCount)
         let (sum, carried) = targetCount.addingReportingOverflow(product)
         guard !overflow, !carried, sum <= limits.targets else {
@@ -89,7 +96,15 @@ struct ConnectionListReader {
         if keeps, product > 0 { addTargets() }
     }
 
+    private mutating func noteSkipped() {
+        for skipped in [skippedAddresses, skippedPorts] where !skipped.counts.isEmpty {
+            list.skipped.add(
+                skipped, client: client, index: list.entryCount, policy: policy?.string ?? "")
+        }
+    }
+
     private mutating func addTargets() {
+        let policy = policy?.string ?? ""
         let policyIndex = policyIndexes[policy] ?? UInt32(list.policies.count)
         if policyIndex == list.policies.count {
             policyIndexes[policy] = policyIndex
@@ -109,6 +124,7 @@ struct ConnectionListReader {
 
     private mutating func readAddresses(_ json: inout JSONReader) throws(JSONError) {
         addresses.removeAll(keepingCapacity: true)
+        skippedAddresses.removeAll()
         addressCount = 0
         if try json.readNullIfPresent() { return }
         try json.beginArray()
@@ -120,7 +136,8 @@ struct ConnectionListReader {
                 text.hasEscapes
                 ? decoded.withUnsafeBytes { Self.address($0) } : Self.address(text.raw)
             guard let address else {
-                throw json.error(expected: "an IP address or a host name")
+                skippedAddresses.add(.address, text.string)
+                continue
             }
             addressCount += 1
             if keeps {
@@ -132,11 +149,16 @@ struct ConnectionListReader {
 
     private mutating func readPorts(_ json: inout JSONReader) throws(JSONError) {
         ports.removeAll(keepingCapacity: true)
+        skippedPorts.removeAll()
         portCount = 0
         if try json.readNullIfPresent() { return }
         try json.beginArray()
         while try json.nextElement() {
-            let port = try readPort(&json)
+            let number = try readPortNumber(&json)
+            guard let port = UInt16(exactly: number), port > 0 else {
+                skippedPorts.add(.port, "\(number)")
+                continue
+            }
             portCount += 1
             if keeps { ports.append(port) }
         }
@@ -164,12 +186,18 @@ struct ConnectionListReader {
     }
 }
 
+private let portWords = "a port from 1 to 65535"
+
+/// Reads a number where a port is expected, whatever its size.
+private func readPortNumber(_ json: inout JSONReader) throws(JSONError) -> Int64 {
+    guard try json.peek() == .number else { throw json.error(expected: portWords, at: json.offset) }
+    return try json.readInteger()
+}
+
 /// Reads a port number.
 func readPort(_ json: inout JSONReader) throws(JSONError) -> UInt16 {
-    let expected = "a port from 1 to 65535"
-    guard try json.peek() == .number else { throw json.error(expected: expected, at: json.offset) }
-    guard let port = UInt16(exactly: try json.readInteger()), port > 0 else {
-        throw json.error(expected: expected)
+    guard let port = UInt16(exactly: try readPortNumber(&json)), port > 0 else {
+        throw json.error(expected: portWords)
     }
     return port
 }

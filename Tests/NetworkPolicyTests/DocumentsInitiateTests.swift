@@ -45,27 +45,16 @@ import Testing
             ("", "byte 0 ($): expected an object, found the end of the document"),
             ("[]", "byte 0 ($): expected an object, found an array"),
             (
-                #"{"pod-1":[]}"#,
-                "byte 1 ($): expected a client's IP address, with or without a port, "
-                    + #"found "pod-1""#
-            ),
-            (
-                #"{":80":[]}"#,
-                "byte 1 ($): expected a client's IP address, with or without a port, "
-                    + #"found ":80""#
-            ),
-            (
-                #"{"10.0.0.1:0":[]}"#,
-                "byte 1 ($): expected a client's IP address, with or without a "
-                    + #"port, found "10.0.0.1:0""#
+                #"{"":[1,}}"#,
+                "byte 7 ($[\"\"][1]): expected a value, found '}'"
             ),
             (
                 #"{"10.0.0.1":{}}"#,
                 #"byte 12 ($["10.0.0.1"]): expected an array, found an object"#
             ),
             (
-                #"{"10.0.0.1":[{"ports":[0]}]}"#,
-                #"byte 23 ($["10.0.0.1"][0].ports[0]): expected a port from 1 to 65535, found 0"#
+                #"{"10.0.0.1":[{"ports":["80"]}]}"#,
+                #"byte 23 ($["10.0.0.1"][0].ports[0]): expected a port from 1 to 65535, found "80""#
             ),
             (
                 #"{"10.0.0.1":[],}"#,
@@ -75,6 +64,23 @@ import Testing
     func refused(_ document: String, _ description: String) {
         let error = #expect(throws: JSONError.self) { try split(document) }
         #expect(error?.description == description)
+    }
+
+    @Test("a client that has no address is passed over and named, the others get their lists")
+    func skipped() throws {
+        let document =
+            #"{"":[{"addresses":["10.1.0.1"],"ports":[80]}],"10.0.0.1":[{"addresses":["","#
+            + #""10.1.0.1"],"ports":[80],"netpol":"p"}],"pod-1":[],":80":[],"10.0.0.1:0":null}"#
+        let initiate = try split(document)
+        #expect(initiate.parts.map(\.client) == ["10.0.0.1"])
+        let list = String(decoding: Array(document.utf8)[initiate.parts[0].list], as: UTF8.self)
+        #expect(list == #"[{"addresses":["","10.1.0.1"],"ports":[80],"netpol":"p"}]"#)
+        #expect(
+            initiate.skipped.listed.map(\.description) == [
+                #"client """#, #"address "" (client 10.0.0.1, entry 0, policy "p")"#,
+                #"client "pod-1""#, #"client ":80""#, #"client "10.0.0.1:0""#,
+            ])
+        #expect(initiate.skipped.counts == [.client: 4, .address: 1])
     }
 
     @Test("the limit of targets is each list's own")

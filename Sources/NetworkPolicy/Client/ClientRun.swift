@@ -38,6 +38,7 @@ final class ClientRun {
 
     func start() {
         logger.info("Number of connections got from kube-burner \(list.entryCount)")
+        list.skipped.log(to: logger)
         if configuration.usesGate, !list.targets.isEmpty {
             logger.info("Start waiting for Network policy object creation")
         }
@@ -146,6 +147,7 @@ final class ClientRun {
     func writeStatus(to writer: inout JSONWriter) {
         guard let runner else { return }
         writer.member("targets", integer: list.targets.count)
+        list.skipped.writeStatus(to: &writer)
         writer.member("detected", integer: list.targets.count - runner.ledger.pending)
         writer.member("pending", integer: runner.ledger.pending)
         writer.member("failed", integer: runner.ledger.failedTargets)

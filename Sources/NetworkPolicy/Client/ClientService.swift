@@ -16,6 +16,8 @@ public final class ClientService: Service {
     private var runs = 0
     /// Of the runs that were replaced.
     private var earlier = ClientFigures()
+    /// Of all runs.
+    private var skipped = SkippedEntries()
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
     public init(loop: EventLoop, configuration: ClientConfiguration, logger: Logger) {
@@ -72,7 +74,7 @@ public final class ClientService: Service {
         do {
             list = try ConnectionList(reading: request.body, limits: limits)
         } catch {
-            responder.respond(status: 400, body: "connection list: \(error)\n")
+            logger.refuse("connection list", request, because: error, responder)
             return
         }
         responder.respond(status: 200, literal: "Check Request received, processing...\n")
@@ -81,6 +83,7 @@ public final class ClientService: Service {
             earlier.add(run.figures)
         }
         runs += 1
+        skipped.count(list.skipped)
         let new = ClientRun(
             loop: loop, list: list, configuration: configuration, logger: logger)
         run = new
@@ -116,6 +119,7 @@ public final class ClientService: Service {
         var figures = earlier
         if let run { figures.add(run.figures) }
         figures.write(to: &text)
+        skipped.writeMetrics(to: &text)
     }
 }
 

@@ -34,6 +34,7 @@ final class ProxyRun {
 
     private(set) var phase = Phase.delivering
     private let clients: [InitiateDocument.Part]
+    private let skipped: SkippedEntries
     /// The body of `/initiate`, of which each client gets its slice; let go once all have theirs.
     private var document: [UInt8]
     private var delivery: FanOutRunner?
@@ -50,12 +51,13 @@ final class ProxyRun {
     private var limiter = LogLineLimiter<Int>()
 
     init(
-        loop: EventLoop, document: [UInt8], clients: [InitiateDocument.Part],
+        loop: EventLoop, document: [UInt8], initiate: InitiateDocument,
         configuration: ProxyConfiguration, exchange: ProxyExchange, logger: Logger
     ) {
         self.loop = loop
         self.document = document
-        self.clients = clients
+        clients = initiate.parts
+        skipped = initiate.skipped
         self.configuration = configuration
         self.exchange = exchange
         self.logger = logger
@@ -87,6 +89,7 @@ final class ProxyRun {
 
     func start() {
         logger.info("Number of connections got from kube-burner \(clients.count)")
+        skipped.log(to: logger)
         let parallel = configuration.parallelDeliveries(
             clients: clients.count, bytes: document.count)
         delivery = runner(.deliver, parallel: parallel, policy: { [patience] _ in patience }) {
@@ -267,6 +270,7 @@ final class ProxyRun {
 
     func writeStatus(to json: inout JSONWriter) {
         json.member("clients", integer: clients.count)
+        skipped.writeStatus(to: &json)
         for step in Step.allCases {
             let counts = counts(step)
             json.key(step.rawValue)

@@ -19,6 +19,8 @@ public final class ProxyService: Service {
     private var isDraining = false
     /// Of the runs that were replaced.
     private var earlier = ProxyFigures()
+    /// Of all runs.
+    private var skipped = SkippedEntries()
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
     public init(loop: EventLoop, configuration: ProxyConfiguration, logger: Logger) {
@@ -79,7 +81,7 @@ public final class ProxyService: Service {
             initiate = try InitiateDocument(
                 splitting: request.body, defaultPort: configuration.clientPort, limits: limits)
         } catch {
-            responder.respond(status: 400, body: "initiate document: \(error)\n")
+            logger.refuse("initiate document", request, because: error, responder)
             return
         }
         responder.respond(status: 200, literal: "Initiate Request received, processing...\n")
@@ -88,8 +90,9 @@ public final class ProxyService: Service {
             earlier.add(run.figures)
         }
         runs += 1
+        skipped.count(initiate.skipped)
         let new = ProxyRun(
-            loop: loop, document: request.takeBody(), clients: initiate.parts,
+            loop: loop, document: request.takeBody(), initiate: initiate,
             configuration: configuration, exchange: exchange, logger: logger)
         run = new
         new.start()
@@ -136,6 +139,7 @@ public final class ProxyService: Service {
         var figures = earlier
         if let run { figures.add(run.figures) }
         figures.write(to: &text)
+        skipped.writeMetrics(to: &text)
         text.family("sonde_netpol_proxy_requests_in_flight", .gauge, help: "Requests under way.")
         text.sample(run?.inFlight ?? 0)
         text.family("sonde_netpol_proxy_result_bytes", .gauge, help: "Results held, in bytes.")

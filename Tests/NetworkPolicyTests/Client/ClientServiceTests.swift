@@ -84,6 +84,38 @@ import Testing
         }
     }
 
+    @Test("an empty address is passed over, counted and listed, and the rest is measured")
+    func skipped() throws {
+        try withLoop { loop in
+            let target = try target(loop, ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+            let client = try service(loop)
+            let list =
+                #"[{"addresses":["","127.0.0.1"],"ports":[\#(target.localAddress.port),0],"#
+                + #""netpol":"p"}]"#
+            ask(loop, client.address, "POST", "/check", body: list) { status, _, _ in
+                #expect(status == 200)
+            }
+            when(loop, { client.isDone }) {
+                #expect(client.detected == 1)
+                ask(loop, client.address, "GET", "/status") { _, body, _ in
+                    #expect(
+                        body.contains(
+                            #""targets":1,"skipped":2,"skippedEntries":[{"kind":"address","#
+                                + #""value":"","connectionidx":0,"npname":"p"},{"kind":"port","#
+                                + #""value":"0","connectionidx":0,"npname":"p"}]"#))
+                    ask(loop, client.address, "GET", "/metrics") { _, body, _ in
+                        for sample in ["client\"} 0\n", "address\"} 1\n", "port\"} 1\n"] {
+                            let name = "sonde_netpol_skipped_entries_total{kind=\""
+                            #expect(body.contains(name + sample), "\(sample)")
+                        }
+                        target.close()
+                        client.drain(grace: .seconds(1)) {}
+                    }
+                }
+            }
+        }
+    }
+
     @Test(
         "anything else is a failure of its kind, and probing goes on",
         arguments: [
@@ -211,7 +243,7 @@ import Testing
         "wrong requests get the right status, and a running measurement goes on",
         arguments: [
             ("POST", "/check", "", 400), ("POST", "/check", "{}", 400),
-            ("POST", "/check", #"[{"addresses":["10.0.0.1"],"ports":[0]}]"#, 400),
+            ("POST", "/check", #"[{"addresses":["10.0.0.1"],"ports":["80"]}]"#, 400),
             ("POST", "/check", "[{]", 400), ("GET", "/check", "", 405),
             ("POST", "/results", "", 405), ("GET", "/nowhere", "", 404),
             ("POST", "/check", String(repeating: " ", count: 5000), 413),

@@ -223,6 +223,56 @@ import Testing
         bench.end()
     }
 
+    @Test("a pod without an address is passed over and told of, the others are served")
+    func skipped() throws {
+        let bench = try ProxyBench()
+        let client = try bench.client(.healthy(results: "[1]"))
+        let list = #"[{"addresses":["","10.0.0.2"],"ports":[8080],"netpol":"a"}]"#
+        let document = #"{"":\#(list),"\#(client.address)":\#(list)}"#
+        #expect(bench.call("POST", "/initiate", document).status == 200)
+        bench.run { bench.isTrue("/checkConnectionsStatus") }
+        #expect(client.lists == [list])
+        #expect(bench.log.has(#"Skipped client "": "#))
+        #expect(
+            bench.log.has(#"Skipped address "" (client \#(client.address), entry 0, policy "a"): "#)
+        )
+        let status = bench.call("GET", "/status").body
+        #expect(status.contains(#""clients":1,"skipped":2,"skippedEntries":[{"kind":"client","#))
+        #expect(
+            status.contains(
+                #"{"kind":"address","value":"","client":"\#(client.address)","connectionidx":0,"#
+                    + #""npname":"a"}]"#))
+        bench.collect()
+        #expect(bench.call("GET", "/results").body == "{\"\(client.address)\":[1]}\n")
+        // Another run adds to what was counted, and has its own list.
+        bench.initiate([list])
+        bench.run { bench.isTrue("/checkConnectionsStatus") }
+        let metrics = bench.call("GET", "/metrics").body
+        for sample in ["client\"} 1\n", "address\"} 2\n", "port\"} 0\n"] {
+            #expect(
+                metrics.contains("sonde_netpol_skipped_entries_total{kind=\"" + sample), "\(sample)"
+            )
+        }
+        #expect(bench.call("GET", "/status").body.contains(#""skipped":1,"#))
+        bench.end()
+    }
+
+    @Test("every document that is refused is logged with who sent it and why")
+    func refusedIsLogged() throws {
+        let bench = try ProxyBench { $0.maxBodyBytes = 1000 }
+        #expect(bench.call("POST", "/initiate", #"{"10.0.0.1":[1]}"#).status == 400)
+        #expect(bench.call("POST", "/initiate", #"{"10.0.0.1":["#).status == 400)
+        let lines = bench.log.lines.filter {
+            $0.hasPrefix("Refused POST /initiate from 127.0.0.1:")
+        }
+        #expect(lines.count == 2)
+        #expect(
+            lines.first?.hasSuffix(
+                #", 16 bytes: byte 13 ($["10.0.0.1"][0]): expected an object, found a number; "#
+                    + "no run was started") == true, "\(lines)")
+        bench.end()
+    }
+
     @Test("wrong requests are told what is wrong and change nothing")
     func wrongRequests() throws {
         let bench = try ProxyBench { $0.maxBodyBytes = 1000 }
