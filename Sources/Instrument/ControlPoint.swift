@@ -26,16 +26,17 @@ public final class ControlPoint {
     public var router = HTTPRouter()
 
     /// - Parameters:
-    ///   - allowFrom: the sources that may use the API; empty for all. Whoever asks for `/healthz`
+    ///   - allowFrom: the sources that may use the API. Whoever asks for `/healthz`
     ///     or `/readyz` is answered in any case: a kubelet probes from its node's address.
     ///   - maxBodyBytes: content beyond it is answered with 413.
     public init(
-        loop: EventLoop, logger: Logger, allowFrom: [CIDR] = [], maxBodyBytes: Int64 = 64 << 10
+        loop: EventLoop, logger: Logger, allowFrom: AccessRule = AccessRule(),
+        maxBodyBytes: Int64 = 64 << 10
     ) {
         self.loop = loop
         self.logger = logger
         self.maxBodyBytes = maxBodyBytes
-        access = AccessRule(allowed: allowFrom)
+        access = allowFrom
         let age = loop.now - ProcessStart.measure().moment
         processStart = Double(EventLoop.wallClockNanoseconds) / 1e9 - age.inSeconds
     }

@@ -52,6 +52,11 @@ public struct IPAddress: Hashable, Sendable, Comparable, LosslessStringConvertib
     /// `::1`
     public static let loopbackV6 = IPAddress(v6High: 0, low: 1)
 
+    /// Whether it is one of this machine's own to itself: 127.0.0.0/8 (RFC 1122 §3.2.1.3) or `::1`.
+    public var isLoopback: Bool {
+        self == .loopbackV6 || v4Bits.map { $0 >> 24 == 127 } ?? false
+    }
+
     public static func < (a: IPAddress, b: IPAddress) -> Bool {
         (a.isIPv6 ? 1 : 0, a.high, a.low) < (b.isIPv6 ? 1 : 0, b.high, b.low)
     }

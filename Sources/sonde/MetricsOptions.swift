@@ -16,7 +16,7 @@ struct MetricsOptions: ParsableArguments {
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        if metricsListen == nil, !access.allowFrom.isEmpty {
+        if metricsListen == nil, access.allowFrom.isRestricted {
             throw ValidationError("--allow-from: has no meaning without --metrics-listen")
         }
     }

@@ -65,19 +65,21 @@ import Testing
     }
 
     @Test(
-        "--allow-from keeps other sources out of every control endpoint",
+        "--allow-from keeps other sources out of every control endpoint, loopback only if told so",
         .enabled(if: Program.isInstalled("curl"), "curl is missing"),
         arguments: roles.filter { !$0.contains("target") })
     func allowFrom(arguments: [String]) throws {
-        let (running, address) = try start(arguments + ["--allow-from", "10.0.0.0/8"])
-        defer { running.terminate() }
-        for (path, expected) in [
-            ("/metrics", "403"), ("/status", "403"), ("/results", "403"), ("/healthz", "200"),
-        ] {
-            let status = try Program.run(
-                ["-c", "curl -s -o /dev/null -w '%{http_code}' http://\(address)\(path)"],
-                executable: URL(fileURLWithPath: "/bin/sh"))
-            #expect(status.output == expected, "\(path)")
+        for (more, expected) in [([], "200"), (["--allow-from-loopback=false"], "403")] {
+            let (running, address) = try start(arguments + ["--allow-from", "10.0.0.0/8"] + more)
+            defer { running.terminate() }
+            for (path, expected) in [
+                ("/metrics", expected), ("/status", expected), ("/healthz", "200"),
+            ] {
+                let status = try Program.run(
+                    ["-c", "curl -s -o /dev/null -w '%{http_code}' http://\(address)\(path)"],
+                    executable: URL(fileURLWithPath: "/bin/sh"))
+                #expect(status.output == expected, "\(path)")
+            }
         }
     }
 
@@ -136,6 +138,22 @@ import Testing
                 outcome.errors.contains("--allow-from")
                     && outcome.errors.contains("--metrics-listen"))
             #expect(outcome.errors.split(separator: "\n").count == 1)
+        }
+    }
+
+    @Test("--allow-from-loopback without --allow-from, or with no boolean, is exit code 64")
+    func loopback() throws {
+        for arguments in Self.roles.filter({ !$0.contains("target") }) {
+            for (more, words) in [
+                (["--allow-from-loopback=false"], "has no meaning without --allow-from"),
+                (["--allow-from", "::/0", "--allow-from-loopback=maybe"], "maybe"),
+            ] {
+                let outcome = try Program.run(arguments + more)
+                #expect(outcome.code == 64)
+                #expect(outcome.errors.contains("--allow-from-loopback"), "\(outcome.errors)")
+                #expect(outcome.errors.contains(words), "\(outcome.errors)")
+                #expect(outcome.errors.split(separator: "\n").count == 1)
+            }
         }
     }
 

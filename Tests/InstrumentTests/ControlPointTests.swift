@@ -9,10 +9,11 @@ import Testing
 @Suite struct ControlPointTests {
     private func control(
         _ loop: EventLoop, on address: SocketAddress = SocketAddress(.loopbackV4, port: 0),
-        allowFrom: [String] = [], isReady: Bool = true
+        allowFrom: [String] = [], loopback: Bool = false, isReady: Bool = true
     ) throws -> ControlPoint {
         let control = ControlPoint(
-            loop: loop, logger: silent, allowFrom: allowFrom.compactMap { CIDR($0) })
+            loop: loop, logger: silent,
+            allowFrom: AccessRule(allowed: allowFrom.compactMap { CIDR($0) }, loopback: loopback))
         control.post("/check") { $1.respond(status: 200, literal: "checked\n") }
         control.common(
             role: "test", isReady: { isReady },
@@ -56,6 +57,20 @@ import Testing
                 #expect(answers[0].body == "127.0.0.1 may not use this API\n")
                 #expect(answers[6].body == "ok\n")
                 #expect(control.rejected == 6)
+                control.drain(grace: .seconds(1)) {}
+            }
+        }
+    }
+
+    @Test("loopback, from where port-forwarding comes, may use it unless it is told otherwise")
+    func loopback() throws {
+        #expect(AccessRule().admitsLoopback)
+        try withLoop { loop in
+            let control = try control(loop, allowFrom: ["10.0.0.0/8"], loopback: true)
+            ask(loop, control.address, [Ask(path: "/status"), Ask(method: "POST", path: "/check")])
+            { answers in
+                #expect(answers.map(\.status) == [200, 200])
+                #expect(control.rejected == 0)
                 control.drain(grace: .seconds(1)) {}
             }
         }
@@ -141,7 +156,7 @@ import Testing
     }
 
     @Test(
-        "an access rule admits what it names, and kubelets everywhere",
+        "an access rule admits what it names, loopback where it may, and kubelets everywhere",
         arguments: [
             ([], "203.0.113.9", "/check", true), (["10.0.0.0/8"], "10.1.2.3", "/check", true),
             (["10.0.0.0/8"], "11.0.0.1", "/check", false),
@@ -152,10 +167,21 @@ import Testing
             (["10.0.0.0/8"], "11.0.0.1", "/readyz", true),
             (["10.0.0.0/8"], "11.0.0.1", "/healthz/", false),
             (["10.0.0.0/8"], nil, "/check", false),
-        ] as [([String], String?, String, Bool)])
-    func rule(allowed: [String], source: String?, path: String, expected: Bool) {
-        let rule = AccessRule(allowed: allowed.compactMap { CIDR($0) })
-        #expect(rule.allowed.count == allowed.count)
-        #expect(rule.admits(source.flatMap { IPAddress($0) }, to: path) == expected)
+            (["10.0.0.0/8"], "127.0.0.1", "/check", nil),
+            (["10.0.0.0/8"], "127.255.255.254", "/check", nil),
+            (["10.0.0.0/8"], "::1", "/check", nil),
+            (["10.0.0.0/8"], "::ffff:127.0.0.1", "/check", nil),
+            (["10.0.0.0/8"], "128.0.0.1", "/check", false),
+            (["10.0.0.0/8"], "::2", "/check", false),
+            (["127.0.0.0/8"], "127.0.0.1", "/check", true),
+        ] as [([String], String?, String, Bool?)])
+    func rule(allowed: [String], source: String?, path: String, expected: Bool?) {
+        for loopback in [true, false] {
+            let rule = AccessRule(allowed: allowed.compactMap { CIDR($0) }, loopback: loopback)
+            #expect(rule.allowed.count == allowed.count)
+            // Nil stands for what depends on whether loopback is admitted.
+            let admitted = rule.admits(source.flatMap { IPAddress($0) }, to: path)
+            #expect(admitted == expected ?? loopback)
+        }
     }
 }

@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 
@@ -10,7 +11,7 @@ public struct EgressClientConfiguration: Sendable {
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 2112)
     /// The sources that may use the API; empty for all.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
     /// Between two probes.
     public var interval = Duration.milliseconds(50)
     /// The longest a probe may take; nil for one second, or the interval if that is longer.

@@ -1,3 +1,4 @@
+import Instrument
 import Reactor
 
 /// The settings of an external target.
@@ -11,7 +12,7 @@ public struct ExternalTargetConfiguration: Sendable {
     /// Where `/metrics` and `/status` are served; nil for nowhere.
     public var metricsListen: SocketAddress?
     /// The sources that may use `/metrics` and `/status`; empty for all.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
     /// A CSV file for the source of every connection; nil for none.
     public var recordPath: String?
 

@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 
@@ -30,7 +31,7 @@ public struct DelayingServerConfiguration: Sendable {
     /// Where `/metrics` and `/status` are served; nil for nowhere.
     public var metricsListen: SocketAddress?
     /// Sources that may use what is served there; none given: everyone.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
     /// Decides about the delays.
     public var seed: UInt64 = 0
 

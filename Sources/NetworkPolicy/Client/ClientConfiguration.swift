@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 
@@ -14,7 +15,7 @@ public struct ClientConfiguration: Sendable {
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 9001)
     /// The sources that may use the API; empty for all.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
     /// How probes are scheduled.
     public var pacing = Pacing.bounded
     /// Whether targets are waited for to open, or to close.

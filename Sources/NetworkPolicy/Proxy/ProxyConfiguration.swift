@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 
@@ -6,7 +7,7 @@ public struct ProxyConfiguration: Sendable {
     /// Where the API listens.
     public var listen = SocketAddress(.anyV6, port: 9002)
     /// The sources that may use the API; empty for all.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
     /// Where a client listens that `/initiate` names without a port.
     public var clientPort: UInt16 = 9001
     /// Exchanges with clients at a time. 20 is what the older tool has.

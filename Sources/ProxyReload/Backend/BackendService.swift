@@ -20,7 +20,7 @@ public struct BackendConfiguration: Sendable {
     /// Where `/metrics` and `/status` are served; nil for nowhere.
     public var metricsListen: SocketAddress?
     /// Sources that may use what is served there; none given: everyone.
-    public var allowFrom: [CIDR] = []
+    public var allowFrom = AccessRule()
 
     /// Everything else at its default.
     public init(identifier: String, listen: SocketAddress) {
