@@ -67,7 +67,8 @@ import Testing
             ),
             (
                 #"[{"ports":[8.5]}]"#,
-                "byte 11 ($[0].ports[0]): expected an integer without fraction or exponent, found 8.5"
+                "byte 11 ($[0].ports[0]): "
+                    + "expected an integer without fraction or exponent, found 8.5"
             ),
             (
                 #"[{"addresses":["",7]}]"#,
