@@ -15,12 +15,21 @@ struct MergeCommand: ParsableCommand {
             table to standard error. Times of single pods (series, events) have no common clock \
             and are left out.
 
-            Exit codes: 64 files of different kinds, 66 a file that cannot be read, is cut short \
+            Exit codes: 1 not as many results as --expect says, though those that came are merged, \
+            64 files of different kinds, 66 a file that cannot be read, is cut short \
             or is no result.
             """)
 
     @Argument(help: ArgumentHelp("The results; - is standard input.", valueName: "file"))
     var files: [String]
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            How many results there have to be: as many as there were pods. A merged result counts \
+            as those that are in it (default: any number).
+            """, valueName: "count"))
+    var expect: PositiveCount?
 
     func validate() throws {
         if files.count(where: { $0 == "-" }) > 1 {
@@ -43,5 +52,8 @@ struct MergeCommand: ParsableCommand {
         }
         StandardStream.error.write(merge.text)
         StandardStream.output.write(merge.json)
+        if let expect, merge.count != expect.count {
+            throw Failure.failed("\(merge.count) results came, \(expect.count) were expected")
+        }
     }
 }

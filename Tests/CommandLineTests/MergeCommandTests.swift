@@ -52,6 +52,33 @@ import Testing
         }
     }
 
+    @Test("--expect notices a missing result, and one too many: written all the same, exit code 1")
+    func expected() throws {
+        let contents = ["a": longLived(30, pod: "x"), "b": longLived(10, pod: "y")]
+        try withFiles(contents) { folder in
+            let files = [folder + "/a", folder + "/b"]
+            let whole = try Program.run(["merge", "--expect", "2"] + files)
+            #expect(whole.code == 0, "\(whole.errors)")
+            for expected in ["3", "1"] {
+                let outcome = try Program.run(["merge", "--expect", expected] + files)
+                #expect(outcome.code == 1)
+                #expect(outcome.output == whole.output)
+                #expect(
+                    outcome.errors.split(separator: "\n").last
+                        == "sonde: 2 results came, \(expected) were expected", "\(outcome.errors)")
+            }
+            // A merged document counts as the results that are in it.
+            let merged = folder + "/merged"
+            try Data(whole.output.utf8).write(to: URL(fileURLWithPath: merged))
+            #expect(try Program.run(["merge", "--expect=3", merged, files[0]]).code == 0)
+            for wrong in ["0", "-1", "many"] {
+                let outcome = try Program.run(["merge", "--expect=\(wrong)"] + files)
+                #expect(outcome.code == 64 && outcome.output.isEmpty)
+                #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+            }
+        }
+    }
+
     @Test("what cannot be merged is one line, and exit code 64 or 66")
     func refuses() throws {
         let good = longLived(3, pod: "x")
