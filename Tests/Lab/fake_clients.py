@@ -13,7 +13,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from network import die_with_parent
+from sondetest.processes import die_with_parent
 
 DELAY = 0.05
 WELCOME = b"Check Request received, processing...\n"

@@ -10,13 +10,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import judge
 from network import Network, NotPermitted, Nftables
-from program import Failure, Program
+from program import Failure, Program, fetch
 
 TARGET, POD, GATEWAY = "10.220.0.2", "10.220.0.1", "10.220.0.3"
 TARGET_PORT, API_PORT = 1337, 2112
@@ -330,9 +329,7 @@ def scraped(options):
 
 
 def metrics_of_target(network):
-    with network.client, urllib.request.urlopen(
-            f"http://127.0.0.1:{API_PORT + 1}/metrics", timeout=5) as answer:
-        return answer.read()
+    return fetch(API_PORT + 1, "/metrics", place=network.client)[1]
 
 
 @contextmanager

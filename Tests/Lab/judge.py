@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from sondetest.figures import rank
+
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
@@ -22,11 +24,6 @@ def nanoseconds(stamp):
         raise ValueError(f"trailing zeros: {stamp!r}")
     moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     return int(moment.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
-
-
-def rank(values, share):
-    """The smallest value that at least this share of all values does not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 @dataclass(frozen=True)

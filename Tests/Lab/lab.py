@@ -15,6 +15,7 @@ import sys
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Support"))
 import clients
 import gateways
 import longlived
@@ -189,7 +190,7 @@ def enter_user_namespace():
 
 
 def judge_the_judge():
-    tests = unittest.defaultTestLoader.loadTestsFromName("test_judge")
+    tests = unittest.defaultTestLoader.loadTestsFromNames(["test_judge", "test_support"])
     if not unittest.TextTestRunner(sys.stderr, verbosity=0).run(tests).wasSuccessful():
         sys.exit(1)
 

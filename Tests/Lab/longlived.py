@@ -6,16 +6,16 @@ import json
 import math
 import os
 import resource
-import subprocess
 import tempfile
 import time
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import judge
-from network import Network, Nftables, die_with_parent
-from program import Failure, Program, free_port, here
+from network import Network, Nftables
+from program import Failure, Program, free_port
+from sondetest.kernel import processor_seconds, resident
+from sondetest.processes import Process, fetch
 
 SERVICE, SERVICE_PORT, POD_PORT = "10.96.0.10", 80, 5000
 PODS = {"pod-a": "10.230.0.11", "pod-b": "10.230.0.12", "pod-c": "10.230.0.13"}
@@ -56,41 +56,29 @@ class Service(Network):
         super().close()
 
 
-class Client:
+class Client(Process):
     """`with Client(…)`: runs beside the scenario; `finish` gives its figures."""
+
+    patience = 0
 
     def __init__(self, options, url, flags, namespace=None, before=()):
         self.folder = tempfile.TemporaryDirectory()
         self.json = os.path.join(self.folder.name, "client.json")
-        self.command = [*before, *options.sonde, "longlived", "client", url,
-                        "--json", self.json, *(str(flag) for flag in flags)]
-        self.place = namespace or here()
+        super().__init__([*before, *options.sonde, "longlived", "client", url,
+                          "--json", self.json, *flags], namespace, apart=True)
 
-    def __enter__(self):
-        with self.place:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, preexec_fn=die_with_parent)
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+    def end(self):
+        super().end()
         self.folder.cleanup()
 
     def finish(self, timeout=60):
-        try:
-            output, errors = self.process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise Failure("longlived client: does not end") from None
+        code = self.wait(timeout)
         try:
             with open(self.json) as file:
                 found = json.load(file)
         except (OSError, ValueError):
-            said = errors.decode(errors="replace").strip()
-            raise Failure(f"longlived client: no figures: {said[-600:]}") from None
-        return Outcome(found, self.process.returncode, output.decode(), errors.decode())
+            raise Failure(f"longlived client: no figures: {self.last_words()}") from None
+        return Outcome(found, code, self.said(), self.said(self.log))
 
 
 @dataclass
@@ -112,11 +100,6 @@ def jain(counts, pods=PODS):
     values = [counts.get(pod, 0) for pod in pods]
     squares = sum(value * value for value in values)
     return sum(values) ** 2 / (len(values) * squares) if squares else 0
-
-
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def server(options, name, address, port, flags=(), namespace=None):
@@ -263,17 +246,17 @@ class Hold:
                 Client(options, url, ("--duration", "20s", "--quiet")) as idle:
             while self.status(api)["waiting"] < 1:
                 time.sleep(0.05)
-            before = [resident_bytes(one.process.pid) for one in (pod, idle)]
+            before = [resident(one.pid) for one in (pod, idle)]
             flags = ("--connections", count, "--requests", count, "--think", 0)
             with Client(options, url, (*flags, "--quiet")) as client:
                 limit = time.monotonic() + 5
                 while self.status(api)["waiting"] < count and time.monotonic() < limit:
                     time.sleep(0.1)
-                after = [resident_bytes(one.process.pid) for one in (pod, client)]
-                pids = (pod.process.pid, client.process.pid)
-                used = processor_seconds(pids)
+                after = [resident(one.pid) for one in (pod, client)]
+                used = [processor_seconds(one.pid) for one in (pod, client)]
                 time.sleep(2)
-                busy = [100 * (now - then) / 2 for now, then in zip(processor_seconds(pids), used)]
+                busy = [100 * (processor_seconds(one.pid) - then) / 2
+                        for one, then in zip((pod, client), used)]
                 found = client.finish().figures
             # The idle client's own request, if it was answered by now, is not of these.
             answered = self.status(api)["answered"] - 1
@@ -282,8 +265,7 @@ class Hold:
 
     @staticmethod
     def status(port):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
-            return json.load(answer)
+        return json.loads(fetch(port, "/status")[1])
 
 
 def crowd(options, processes=6, each=17_000):
@@ -315,12 +297,3 @@ def crowd(options, processes=6, each=17_000):
             judge.Bar("opened", slowest, 15_000, "ms"),
         ],
     }
-
-
-def processor_seconds(pids):
-    found = []
-    for pid in pids:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        found.append(sum(int(n) for n in fields[11:13]) / os.sysconf("SC_CLK_TCK"))
-    return found

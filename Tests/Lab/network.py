@@ -6,24 +6,20 @@ programs run inside), so nothing is left behind on any exit, not even after SIGK
 
 import ctypes
 import os
-import signal
+import pathlib
 import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
+from sondetest.processes import libc, start
+
 CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
 PORT = 8080
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NotPermitted(Exception):
     """This machine does not let us do it; the message says what and why."""
-
-
-def die_with_parent():
-    """In a child, before it becomes its program: SIGKILL for it when we die, however we die."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def check(returned, what):
@@ -129,9 +125,7 @@ class Network:
         ends = [
             delayline.open_tun(self.client, "client0"), delayline.open_tun(self.target, "target0")]
         command = [sys.executable, delayline.__file__, *ends, low_ms, high_ms]
-        self.cable = subprocess.Popen(
-            [str(part) for part in command], pass_fds=ends, stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent)
+        self.cable = start(command, pass_fds=ends)
         for end in ends:
             os.close(end)
 
