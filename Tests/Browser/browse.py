@@ -21,6 +21,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
+from sondetest.processes import end, start
+
 PATIENCE = 30  # seconds for everything
 
 # What can be asked of the page itself. Runs by the debugger: the page's policy forbids scripts.
@@ -89,19 +92,13 @@ class Browser:
             os.dup2(source, 3)
             os.dup2(target, 4)
 
-        self.process = subprocess.Popen(
-            arguments, preexec_fn=hand_over, close_fds=False, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = start(arguments, prepare=hand_over, close_fds=False,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, 5)
 
     def receive(self):
         while b"\0" not in self.pending:

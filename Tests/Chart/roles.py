@@ -1,13 +1,11 @@
 """The built binary, started as the chart's containers: with their arguments and variables."""
 
-import http.client
 import os
 import re
-import subprocess
 import tempfile
-import time
 
 import tools
+from sondetest.processes import Process, fetch, until
 
 
 def arguments(container, hosts=(), index=0):
@@ -23,71 +21,39 @@ def arguments(container, hosts=(), index=0):
     return parts
 
 
-class Role:
+class Role(Process):
     """`with Role(container, place)`: running in a network namespace of its own making."""
 
+    patience = 0
+
     def __init__(self, container, place, hosts=(), index=0):
-        self.command = [tools.sonde, *arguments(container, hosts, index)]
-        self.place = place
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__([tools.sonde, *arguments(container, hosts, index)], place,
+                         cwd=self.folder.name, env={"POD_ID": "pod-1"})
         self.probe = container.get("readinessProbe", {}).get("httpGet")
         self.ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
-        self.log = tempfile.TemporaryFile()
 
-    def __enter__(self):
-        from network import die_with_parent
-        self.folder = tempfile.TemporaryDirectory()
-        with self.place:
-            self.process = subprocess.Popen(
-                self.command, cwd=self.folder.name, env={"POD_ID": "pod-1"},
-                stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                preexec_fn=die_with_parent)
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+    def end(self):
+        super().end()
         self.folder.cleanup()
-        self.log.close()
-
-    @property
-    def output(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
 
     def get(self, port, path):
-        with self.place:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                return answer.status, answer.read().decode()
-            finally:
-                connection.close()
+        status, body = fetch(port, path, place=self.place, timeout=5)
+        return status, body.decode()
 
     def get_when_listening(self, port, path, seconds=20):
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                return self.get(port, path)
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError(f"{self.command}:\n{self.output}") from None
-                time.sleep(0.02)
+        self.wait_until_listening("127.0.0.1", port, seconds)
+        return self.get(port, path)
 
     def get_when_ready(self, port, seconds=20):
-        end = time.monotonic() + seconds
-        while self.get_when_listening(port, "/readyz")[0] != 200:
-            if time.monotonic() > end:
-                raise AssertionError(f"{self.command} does not get ready:\n{self.output}")
-            time.sleep(0.05)
+        self.wait_until_listening("127.0.0.1", port, seconds)
+        if not until(lambda: self.get(port, "/readyz")[0] == 200, seconds, 0.05):
+            raise AssertionError(f"{self.command} does not get ready:\n{self.output}")
 
     def runs_for(self, seconds):
         """The exit code if it ends within so many seconds, else None."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        until(lambda: self.process.poll() is not None, seconds)
+        return self.process.poll()
 
 
 def namespace():

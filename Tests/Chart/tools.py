@@ -20,7 +20,8 @@ def use(tools_folder, sonde_program):
     global tools, sonde
     tools, sonde = os.path.abspath(tools_folder), os.path.abspath(sonde_program)
     sys.path.insert(0, os.path.join(tools, "python"))
-    sys.path.insert(0, os.path.join(REPOSITORY, "Tests", "Lab"))
+    for folder in ("Lab", "Support"):
+        sys.path.insert(0, os.path.join(REPOSITORY, "Tests", folder))
 
 
 def program(name):

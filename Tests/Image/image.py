@@ -10,20 +10,21 @@ import json
 import os
 import shutil
 import stat
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
-import urllib.error
-import urllib.request
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Lab"))
 from archive import Archive
 from names import NameServer
 from network import Namespace, NotPermitted
 from pod import Pod
+from sondetest import kernel
+from sondetest.figures import mean, median
+from sondetest.processes import fetch, until
 
 # Decimal megabytes, as the registries show them.
 MAX_UNPACKED = 16_000_000
@@ -84,21 +85,22 @@ class ImageTest(unittest.TestCase):
 
     def ask(self, url, body=None, timeout=5):
         """Status and body; any status is an answer."""
-        with self.lab.namespace:
-            try:
-                with urllib.request.urlopen(url, body, timeout) as answer:
-                    return answer.status, answer.read().decode()
-            except urllib.error.HTTPError as error:
-                return error.code, error.read().decode()
+        asked = urllib.parse.urlsplit(url)
+        status, text = fetch(asked.port, asked.path, "POST" if body else "GET", body,
+                             self.lab.namespace, asked.hostname, timeout)
+        return status, text.decode()
 
     def ask_until(self, url, wanted, seconds=20):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        last = None
+
+        def came():
+            nonlocal last
             last = self.ask(url)
-            if wanted(*last):
-                return last
-            time.sleep(0.05)
-        self.fail(f"{url}: still {last} after {seconds} s")
+            return wanted(*last)
+
+        if not until(came, seconds, 0.05):
+            self.fail(f"{url}: still {last} after {seconds} s")
+        return last
 
     def endpoints(self, port, role):
         base = f"http://127.0.0.1:{port}"
@@ -267,7 +269,7 @@ class CostTests(ImageTest):
             subprocess.run([program, "--help"], check=True, stdout=subprocess.DEVNULL)
             times.append(time.monotonic() - start)
         print(f"--help: {min(times) * 1e3:.1f} ms at best, "
-              f"{statistics.median(times) * 1e3:.1f} ms in the middle")
+              f"{median(times) * 1e3:.1f} ms in the middle")
         self.assertLessEqual(min(times), MAX_HELP_SECONDS)  # the best: others use the machine too
 
     def test_idle_client_pods_share_nearly_everything(self):
@@ -276,18 +278,13 @@ class CostTests(ImageTest):
                 for i in range(IDLE_PODS)]
         for pod in pods:
             pod.wait_until_listening(60)
-        pss, rss, private = [], [], []
-        for pod in pods:
-            with open(f"/proc/{pod.pid}/smaps_rollup") as rollup:
-                sizes = {line.split(":")[0]: int(line.split()[1]) * 1024
-                         for line in rollup if line.endswith("kB\n")}
-            pss.append(sizes["Pss"])
-            rss.append(sizes["Rss"])
-            private.append(sizes["Private_Clean"] + sizes["Private_Dirty"])
-        print(f"{IDLE_PODS} idle client pods: {statistics.mean(pss) / 1e6:.2f} MB proportional "
-              f"set size each, {statistics.mean(rss) / 1e6:.2f} MB resident, "
-              f"{statistics.mean(private) / 1e6:.2f} MB private")
-        self.assertLessEqual(statistics.mean(pss), MAX_IDLE_PSS)
+        pids = [pod.pid for pod in pods]
+        pss, rss, private = (
+            mean(kernel.memory(pid, *kinds) for pid in pids)
+            for kinds in (["Pss"], ["Rss"], ["Private_Clean", "Private_Dirty"]))
+        print(f"{IDLE_PODS} idle client pods: {pss / 1e6:.2f} MB proportional set size each, "
+              f"{rss / 1e6:.2f} MB resident, {private / 1e6:.2f} MB private")
+        self.assertLessEqual(pss, MAX_IDLE_PSS)
 
 
 def main():

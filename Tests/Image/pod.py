@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import threading
-import time
+
+from sondetest.processes import end, start, until
 
 LISTENING = "Server started on|Listening for new connections on|listens on"
 MASKED = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]
@@ -27,9 +27,9 @@ class Pod:
         document = self.document(command, mounts, user or lab.config["User"], files)
         with open(os.path.join(self.bundle, "config.json"), "w") as file:
             json.dump(document, file)
-        self.runner = subprocess.Popen(
+        self.runner = start(
             ["runc", "--root", lab.state, "run", "--bundle", self.bundle, self.id],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.log = bytearray()
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -83,11 +83,9 @@ class Pod:
         return code
 
     def wait_until_listening(self, seconds=20):
-        end = time.monotonic() + seconds
-        while not re.search(LISTENING, self.output):
-            if self.runner.poll() is not None or time.monotonic() > end:
-                raise AssertionError(f"{self.id} does not listen:\n{self.output}")
-            time.sleep(0.02)
+        until(lambda: re.search(LISTENING, self.output) or self.runner.poll() is not None, seconds)
+        if not re.search(LISTENING, self.output) or self.runner.poll() is not None:
+            raise AssertionError(f"{self.id} does not listen:\n{self.output}")
 
     @property
     def pid(self):
@@ -103,9 +101,6 @@ class Pod:
         if self.runner.poll() is None:
             subprocess.run(["runc", "--root", self.lab.state, "kill", self.id, "KILL"],
                            capture_output=True)
-            try:
-                self.runner.wait(10)
-            except subprocess.TimeoutExpired:
-                self.runner.send_signal(signal.SIGKILL)
+            end(self.runner, 10)
         subprocess.run(["runc", "--root", self.lab.state, "delete", "--force", self.id],
                        capture_output=True)

@@ -78,7 +78,7 @@ class Client(Process):
                 found = json.load(file)
         except (OSError, ValueError):
             raise Failure(f"longlived client: no figures: {self.last_words()}") from None
-        return Outcome(found, code, self.said(), self.said(self.log))
+        return Outcome(found, code, self.output, self.log)
 
 
 @dataclass

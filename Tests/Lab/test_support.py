@@ -42,10 +42,10 @@ class ProcessTests(unittest.TestCase):
                "    time.sleep(0.0005)\nprint('log', file=sys.stderr)"
         with python(text, apart=True) as program:
             while program.process.poll() is None:
-                program.said()
+                _ = program.output
                 program.last_words()
             self.assertEqual(program.wait(1), 0)
-            self.assertEqual(program.said().split(), [str(n) for n in range(200)])
+            self.assertEqual(program.output.split(), [str(n) for n in range(200)])
             self.assertEqual(program.last_words(), "log")
 
     def test_one_that_ends_before_it_speaks_or_listens_is_a_failure_with_its_words(self):

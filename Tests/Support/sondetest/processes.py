@@ -68,6 +68,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def text(file):
+    """What a child has written to it, not by the file's position, where the child goes on."""
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), size, 0).decode(errors="replace")
+
+
 def fetch(port, path, method="GET", body=None, place=None, address="127.0.0.1", timeout=10):
     """One request on a connection of its own: (status, body)."""
     connection = http.client.HTTPConnection(address, port)
@@ -90,12 +96,12 @@ class Process:
     def __init__(self, command, place=None, core=None, apart=False, **options):
         self.command = [str(word) for word in command]
         self.place, self.core, self.options = place, core, options
-        self.log = tempfile.TemporaryFile()
-        self.output = tempfile.TemporaryFile() if apart else self.log
+        self.log_file = tempfile.TemporaryFile()
+        self.output_file = tempfile.TemporaryFile() if apart else self.log_file
 
     def __enter__(self):
-        self.process = start(self.command, self.place, self.core, stdout=self.output,
-                             stderr=self.log, **self.options)
+        self.process = start(self.command, self.place, self.core, stdout=self.output_file,
+                             stderr=self.log_file, **self.options)
         self.started = time.monotonic()
         try:
             self.settle()
@@ -133,20 +139,23 @@ class Process:
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name}: has not ended after {seconds} s") from None
 
-    def said(self, stream=None):
-        """All that stands in its output, or in its log, so far."""
-        # Not through the file's own position, which is the child's place to write.
-        stream = stream or self.output
-        size = os.fstat(stream.fileno()).st_size
-        return os.pread(stream.fileno(), size, 0).decode(errors="replace")
+    @property
+    def output(self):
+        """All of it, so far."""
+        return text(self.output_file)
+
+    @property
+    def log(self):
+        """All of it, so far."""
+        return text(self.log_file)
 
     def last_words(self):
-        return self.said(self.log)[-600:].strip() or "(nothing said)"
+        return self.log[-600:].strip() or "(nothing said)"
 
     def first_line(self, seconds=10):
         """Of its output, awaited."""
-        until(lambda: "\n" in self.said() or self.process.poll() is not None, seconds)
-        line, feed, _ = self.said().partition("\n")
+        until(lambda: "\n" in self.output or self.process.poll() is not None, seconds)
+        line, feed, _ = self.output.partition("\n")
         if not feed:
             self.expect_running()
             raise Failure(f"{self.name}: said nothing for {seconds} s")
