@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from programs import BUILT, HERE, PEERS, Failed, need, scratch
+from programs import BUILT, HERE, PEERS, Failed, Process, need, scratch
 
 FEW, MANY = 2000, 12000
 
@@ -14,20 +14,16 @@ def callgrind(command, folder, during=None):
     """Instructions of a whole run; `during(first line of its output)` happens meanwhile."""
     need("valgrind")
     out = folder / "callgrind"
-    process = subprocess.Popen(
-        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *map(str, command)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
+    program = Process(
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *command], apart=True)
+    with program:
         if during:
-            during(process.stdout.readline().strip())
-            process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=300)
-    finally:
-        process.kill()
-        process.wait()
+            during(program.first_line(60))
+            program.process.send_signal(signal.SIGTERM)
+        program.wait(300)
     found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)
     if not found:
-        raise Failed(f"callgrind: {errors.strip()[-200:]}")
+        raise Failed(f"callgrind: {program.last_words()[-200:]}")
     return int(found.group(1))
 
 

@@ -1,10 +1,9 @@
 """What a benchmark found, and how it is shown: a table, a JSON file, a table in the README."""
 
 import json
-import statistics
 from dataclasses import dataclass
 
-median = statistics.median
+from sondetest.figures import median
 
 
 @dataclass

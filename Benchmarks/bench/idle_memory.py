@@ -6,20 +6,13 @@ The difference of two counts of connections, so that the process itself does not
 connection has had one request, and is idle. Connections come from several loopback addresses.
 """
 
-import pathlib
 import resource
 import socket
-import subprocess
 import sys
 
+from programs import BUILT, Server
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-def resident(pid):
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Anonymous:"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("no figure for resident memory")
 
 
 def connect(address, count, offset):
@@ -41,20 +34,14 @@ def main():
     if wanted > hard:
         raise SystemExit(f"{wanted} descriptors are needed, {hard} are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    root = pathlib.Path(__file__).resolve().parent.parent
-    server = subprocess.Popen(
-        [root / ".build/release/hello-sonde", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
-    try:
-        host, port = server.stdout.readline().strip().rsplit(":", 1)
+    with Server([BUILT / "hello-sonde", "127.0.0.1:0"]) as server:
+        host, port = server.address.rsplit(":", 1)
         few = connect((host, int(port)), 1000, 0)
-        before = resident(server.pid)
+        before = server.memory()
         more = connect((host, int(port)), count - 1000, 1000)
-        after = resident(server.pid)
-        print(f"{(after - before) / len(more):.0f} bytes an idle connection "
-              f"({len(few) + len(more)} connections)")
-    finally:
-        server.kill()
-        server.wait()
+        after = server.memory()
+    print(f"{(after - before) / len(more):.0f} bytes an idle connection "
+          f"({len(few) + len(more)} connections)")
 
 
 main()

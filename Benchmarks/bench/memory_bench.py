@@ -1,9 +1,11 @@
 """What idle things hold in memory."""
 
+import contextlib
 import sys
 
 from figures import Figure
 from programs import HERE, SONDE, Server, build, free_port, run
+from sondetest.figures import mean
 
 PODS = 50
 
@@ -17,18 +19,14 @@ def figures():
 
 def idle_clients():
     """As many client pods as a node carries: what they share is paid for once."""
-    servers = []
-    try:
-        for _ in range(PODS):
-            address = f"127.0.0.1:{free_port()}"
-            server = Server([SONDE, "netpol", "client", "--listen", address], address)
-            servers.append(server.__enter__())
-        proportional = sum(server.memory("Pss") for server in servers) / PODS / 1e6
-        resident = sum(server.memory("Rss") for server in servers) / PODS / 1e6
-        anonymous = sum(server.memory("Anonymous") for server in servers) / PODS / 1e6
-    finally:
-        for server in servers:
-            server.__exit__()
+    with contextlib.ExitStack() as stack:
+        addresses = [f"127.0.0.1:{free_port()}" for _ in range(PODS)]
+        servers = [
+            stack.enter_context(Server([SONDE, "netpol", "client", "--listen", one], one))
+            for one in addresses]
+        proportional, resident, anonymous = (
+            mean(server.memory(kind) for server in servers) / 1e6
+            for kind in ("Pss", "Rss", "Anonymous"))
     yield Figure(f"idle client, one of {PODS}, proportional set", proportional, "MB",
                  bar=("≤", 1.2), floor=f"{anonymous:.2f} MB anonymous")
     yield Figure("idle client, resident", resident, "MB", bar=("≤", 13))

@@ -8,61 +8,45 @@ first tenth, or when the rows of the file are not as many as the requests.
 
 import json
 import os
-import pathlib
-import re
-import subprocess
 import sys
 import tempfile
-import time
 
-SONDE = os.environ.get(
-    "SONDE", str(pathlib.Path(__file__).resolve().parents[2] / ".build/release/sonde")
-)
+from programs import SONDE, Process, Server, free_port
+from sondetest import kernel
+from sondetest.processes import until
+
 LIMIT = 8 << 20
-
-
-def resident(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main():
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    backend = subprocess.Popen(
-        [SONDE, "reload", "backend", "a", "0", "--listen-address", "127.0.0.1"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )
-    try:
+    address = f"127.0.0.1:{free_port()}"
+    host, port = address.rsplit(":", 1)
+    with Server([SONDE, "reload", "backend", "a", port, "--listen-address", host], address):
         with tempfile.TemporaryDirectory() as folder:
-            listening = re.search(r"listens on (\S+)", backend.stderr.readline())
-            return measure(rows, folder, listening[1])
-    finally:
-        backend.terminate()
-        backend.wait()
+            return measure(rows, folder, address)
 
 
 def measure(rows, folder, address):
     path = f"{folder}/data.csv"
-    bench = subprocess.Popen(
-        [SONDE, "reload", "bench", f"http://{address}/", "--requests", str(rows), "--clients",
-         "64", "--quiet", "--csv", path, "--json", f"{folder}/summary.json"],
-        stdout=subprocess.DEVNULL,
-    )
     early = latest = None
-    while bench.poll() is None:
-        time.sleep(0.5)
-        try:
-            memory = resident(bench.pid)
-        except (FileNotFoundError, ProcessLookupError, IndexError):
-            break
-        size = os.path.getsize(path)
-        # A row has about 36 bytes.
-        if early is None and size > 3.6 * rows:
-            early = memory
-        if memory:
-            latest = max(latest or 0, memory)
-        print(f"{size >> 20} MB of rows, {memory / 1e6:.1f} MB resident", file=sys.stderr)
-    assert bench.wait() == 0
+    bench = Process(
+        [SONDE, "reload", "bench", f"http://{address}/", "--requests", rows, "--clients", 64,
+         "--quiet", "--csv", path, "--json", f"{folder}/summary.json"])
+    with bench:
+        while not until(lambda: bench.process.poll() is not None, 0.5):
+            try:
+                memory = kernel.resident(bench.pid)
+            except (FileNotFoundError, ProcessLookupError, IndexError):
+                break
+            size = os.path.getsize(path)
+            # A row has about 36 bytes.
+            if early is None and size > 3.6 * rows:
+                early = memory
+            if memory:
+                latest = max(latest or 0, memory)
+            print(f"{size >> 20} MB of rows, {memory / 1e6:.1f} MB resident", file=sys.stderr)
+        assert bench.wait(10) == 0, bench.last_words()
     with open(f"{folder}/summary.json", encoding="utf-8") as file:
         summary = json.load(file)
     with open(path, "rb") as file:
