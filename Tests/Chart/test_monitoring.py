@@ -10,7 +10,7 @@ import unittest
 
 from promql import Expression, Exported
 from roles import Role, namespace
-from tools import CHART, HERE, containers, kind, program, rendered
+from tools import CHART, CILIUM, HERE, containers, kind, program, rendered
 
 RULES = os.path.join(CHART, "alerts", "rules.yaml")
 DASHBOARDS = sorted(glob.glob(os.path.join(CHART, "dashboards", "*.json")))
@@ -105,8 +105,8 @@ class CapabilityTests(unittest.TestCase):
     def test_monitors_and_rules_only_where_the_cluster_knows_them(self):
         for name in ("PodMonitor", "PrometheusRule"):
             self.assertEqual(len(kind(rendered("full"), name)), 1)
-            self.assertEqual(kind(rendered("full", apis=()), name), [])
-            self.assertEqual(kind(rendered("kube-burner"), name), [])
+            self.assertEqual(kind(rendered("full", apis=(CILIUM,)), name), [])
+            self.assertEqual(kind(rendered("proxy"), name), [])
 
     def test_the_monitor_names_ports_that_pods_have(self):
         for values in ("defaults", "full"):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 CHART = os.path.join(REPOSITORY, "charts", "sonde")
 MONITORING = "monitoring.coreos.com/v1"
+CILIUM = "cilium.io/v2/CiliumEgressGatewayPolicy"
 
 # Set by main, before the tests are loaded.
 tools = None
@@ -47,15 +49,27 @@ def values_file(name):
 
 
 @functools.cache
-def rendered(values, apis=(MONITORING,), settings=()):
-    """The documents of the chart, hooks included, for a set of values."""
+def rendered(values, apis=(MONITORING, CILIUM), settings=(), version="1.32"):
+    """The documents of the chart, hooks included, for a set of values and a cluster."""
     import yaml
-    command = ["template", "release", CHART, "--namespace", "space", "--kube-version", "1.32"]
+    command = ["template", "release", CHART, "--namespace", "space", "--kube-version", version]
     command += ["--values", values_file(values)] if values else []
     command += [part for api in apis for part in ("--api-versions", api)]
     command += [part for setting in settings for part in ("--set", setting)]
     text = helm(*command).stdout
     return [document for document in yaml.safe_load_all(text) if document]
+
+
+def notes(values):
+    """What helm prints after an installation. (It knows no cluster, and so no Cilium.)"""
+    done = helm("install", "r", CHART, "--dry-run=client", "--values", values_file(values),
+                "--set", "egw.policy.enabled=false")
+    return done.stdout.partition("NOTES:")[2]
+
+
+def searched(values):
+    """The words for which the notes search the egress clients' logs."""
+    return re.findall(r"-egw-client \| grep (?:-c )?'([^']*)'", notes(values))
 
 
 def kind(documents, name):
