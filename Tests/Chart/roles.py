@@ -16,7 +16,7 @@ def arguments(container, hosts=(), index=0):
     for part in container["args"]:
         part = re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], str(part))
         for host in hosts:
-            part = part.replace(f"//{host}:", "//127.0.0.1:")
+            part = re.sub(rf"//{host}(\.\w[\w-]*)?:", "//127.0.0.1:", part)
         parts.append(part)
     return parts
 

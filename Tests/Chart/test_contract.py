@@ -113,6 +113,28 @@ class ContractTests(unittest.TestCase):
                 role = self.start(container, hosts)
                 self.assertEqual(role.runs_for(20), 1, role.output)
 
+    def test_the_words_that_the_notes_search_tell_success_from_failure(self):
+        ends = tools.searched("defaults")
+        self.assertEqual(len(ends), 2)
+        settings = ("egw.client.externalTarget=127.0.0.1:1337", "egw.client.testTimeout=300ms")
+        made = {command(container): container
+                for _, _, container in containers(rendered("defaults", settings=settings))}
+        logs = []
+        for targets in ([made["egw", "external-target"]], []):
+            for container in targets:
+                target = self.start(container)
+                target.get_when_ready(target.ports["egw-target-api"])
+            client = self.start(made["egw", "client"])
+            # Ready in either case, as the older tool's clients are.
+            client.get_when_ready(client.ports["egw-client"])
+            logs.append(client.output)
+            client.end()
+            for container in targets:
+                target.end()
+        for log, (said, unsaid) in zip(logs, [ends, ends[::-1]]):
+            self.assertIn(said, log)
+            self.assertNotIn(unsaid, log)
+
     def test_results_in_the_logs_of_the_long_lived_clients_can_be_merged(self):
         documents = rendered("defaults", settings=(
             "longlived.client.enabled=true", "longlived.server.delay=0s",

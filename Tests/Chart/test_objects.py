@@ -165,6 +165,59 @@ class ObjectTests(unittest.TestCase):
                  if selects(wanted, metadata)}
         self.assertEqual(found, {"egw-client"})
 
+    def test_one_lost_client_does_not_take_the_results_of_the_others_with_it(self):
+        for version in ("1.25", "1.28", "1.29", "1.37"):
+            made = rendered("full", version=version)
+            jobs = [job["spec"] for job in kind(made, "Job")
+                    if label(job["metadata"]) in ("egw-client", "longlived-client")]
+            self.assertEqual(len(jobs), 2)
+            for spec in jobs:
+                self.assertEqual(spec["completionMode"], "Indexed")
+                self.assertEqual(spec["completions"], spec["parallelism"])
+                self.assertEqual(spec["template"]["spec"]["restartPolicy"], "Never")
+                if version in ("1.29", "1.37"):
+                    # The other indexes go on, and their pods stay with their logs.
+                    self.assertEqual(spec["backoffLimitPerIndex"], 0)
+                    self.assertNotIn("backoffLimit", spec)
+                else:
+                    # Unknown there: the lost pod is replaced, instead of ending all of them.
+                    self.assertNotIn("backoffLimitPerIndex", spec)
+                    self.assertEqual(spec["backoffLimit"], spec["completions"])
+
+    def test_the_external_target_can_have_a_namespace_of_its_own(self):
+        for values, own in [("full", "egw-outside"), ("defaults", None)]:
+            made = self.sets[values]
+            for document in made:
+                expected = own if label(document["metadata"]) == "egw-target" else None
+                if document["kind"] != "Namespace":
+                    self.assertEqual(document["metadata"].get("namespace"), expected)
+            spaces = kind(made, "Namespace")
+            self.assertEqual([space["metadata"]["name"] for space in spaces], [own] if own else [])
+        space, = kind(self.sets["full"], "Namespace")
+        # In its node's network, which no stricter level allows.
+        self.assertEqual(space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+                         "privileged")
+        policy, = (policy for policy in kind(self.sets["full"], "NetworkPolicy")
+                   if label(policy["metadata"]) == "egw-target")
+        test = policy["spec"]["ingress"][1]["from"][0]
+        self.assertEqual(test["namespaceSelector"]["matchLabels"],
+                         {"kubernetes.io/metadata.name": "space"})
+        monitor, = kind(self.sets["full"], "PodMonitor")
+        self.assertEqual(monitor["spec"]["namespaceSelector"],
+                         {"matchNames": ["space", "egw-outside"]})
+        urls = [part for owner, _, container in containers(self.sets["full"])
+                for part in container["args"] if str(part).endswith("/healthz")]
+        self.assertIn("http://measure-egw-target.egw-outside:12113/healthz", urls)
+        elsewhere = rendered("full", settings=("egw.target.createNamespace=false",))
+        self.assertEqual(kind(elsewhere, "Namespace"), [])
+
+    def test_loopback_is_kept_out_only_on_demand(self):
+        for values, expected in [("full", True), ("defaults", False)]:
+            for _, _, container in containers(self.sets[values]):
+                words = [str(part) for part in container["args"]]
+                limited = any(part.startswith("--allow-from=") for part in words)
+                self.assertEqual("--allow-from-loopback=false" in words, expected and limited)
+
     def test_a_server_is_given_the_time_it_asks_for_when_it_ends(self):
         for values, seconds in [("defaults", 65), ("full", 95)]:
             spec, = (spec for _, metadata, spec in pod_specs(self.sets[values])

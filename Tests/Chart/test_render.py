@@ -34,6 +34,7 @@ class HelmTests(unittest.TestCase):
     def test_lint_finds_nothing_in_any_set_of_values(self):
         for values in value_sets():
             with self.subTest(values=values):
+                # (A lint only notes what the templates refuse, such as a missing Cilium.)
                 helm("lint", "--strict", CHART, "--values", tools.values_file(values))
 
     def test_nothing_runs_until_a_capability_is_switched_on(self):
@@ -49,7 +50,8 @@ class HelmTests(unittest.TestCase):
 
     def test_rendering_twice_gives_the_same_text(self):
         for values in value_sets():
-            command = ["template", "r", CHART, "--values", tools.values_file(values)]
+            command = ["template", "r", CHART, "--values", tools.values_file(values),
+                       "--api-versions", tools.CILIUM]
             self.assertEqual(helm(*command).stdout, helm(*command).stdout)
 
     def test_bad_values_fail_with_a_sentence_that_names_them(self):
@@ -59,6 +61,15 @@ class HelmTests(unittest.TestCase):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(sentence, done.stderr)
                 self.assertNotIn("goroutine", done.stderr)
+
+    def test_an_egress_policy_without_cilium_fails_with_a_sentence_of_ours(self):
+        command = ["template", "r", CHART, "--values", tools.values_file("full")]
+        for apis in ([], ["--api-versions", "cilium.io/v2"]):
+            done = helm(*command, *apis, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("egw.policy.enabled: this cluster does not know "
+                          "cilium.io/v2/CiliumEgressGatewayPolicy", done.stderr)
+        helm(*command, "--api-versions", tools.CILIUM)
 
     def test_every_value_of_the_chart_stands_in_the_readme(self):
         import yaml
@@ -70,12 +81,16 @@ class HelmTests(unittest.TestCase):
         self.assertEqual(missing, [])
 
     def test_notes_say_how_to_get_at_the_results(self):
-        command = ["install", "r", CHART, "--dry-run=client", "--values",
-                   tools.values_file("full")]
-        notes = helm(*command).stdout.partition("NOTES:")[2]
-        for wanted in ["port-forward svc/measure-netpol-proxy 19002", "sonde merge",
+        notes = tools.notes("full")
+        for wanted in ["port-forward svc/measure-netpol-proxy 19002",
+                       "|| rm ${pod##*/}.json", "sonde merge --expect 4 measure-longlived-client-",
                        "job/measure-egw-client", "logs job/measure-reload-bench"]:
             self.assertIn(wanted, notes)
+
+    def test_notes_do_not_take_a_ready_client_for_a_successful_one(self):
+        notes = tools.notes("full")
+        self.assertIn("Ready says that its test is over, not that it succeeded", notes)
+        self.assertEqual(tools.searched("full"), ["masqueraded after", "the test has failed"])
 
 
 def leaves(values, path=""):
@@ -110,7 +125,8 @@ class SchemaTests(unittest.TestCase):
 
     def test_every_object_fits_three_versions_of_kubernetes(self):
         for values in value_sets():
-            self.validate(rendered(values))
+            for version in KUBERNETES:
+                self.validate(rendered(values, version=version), [version])
 
     def test_the_examples_fit_as_well(self):
         import yaml

@@ -124,6 +124,45 @@ readinessProbe:
 {{- range .Values.allowFrom }}
 - --allow-from={{ . }}
 {{- end }}
+{{- if and .Values.allowFrom (not .Values.allowFromLoopback) }}
+- --allow-from-loopback=false
+{{- end }}
+{{- end }}
+
+{{/*
+An Indexed Job of so many pods at once, of which one that fails or is deleted is lost alone; a
+second try would be another measurement: (list $ 10).
+*/}}
+{{- define "sonde.indexedJob" -}}
+completionMode: Indexed
+completions: {{ index . 1 }}
+parallelism: {{ index . 1 }}
+{{- if semverCompare ">=1.29-0" (index . 0).Capabilities.KubeVersion.Version }}
+# With a limit for the whole Job its controller deletes all other pods, and what they measured.
+backoffLimitPerIndex: 0
+{{- else }}
+# Before 1.29 a Job knows only a limit for all. Rather one measurement too many, which
+# `sonde merge --expect` notices, than none.
+backoffLimit: {{ index . 1 }}
+{{- end }}
+{{- end }}
+
+{{/* Whether a duration is zero; empty where not. */}}
+{{- define "sonde.isZero" -}}
+{{- if regexMatch "^(0+(\\.0+)?[a-zµ]+)+$" . }}true{{ end }}
+{{- end }}
+
+{{/* The namespace of the external target. */}}
+{{- define "sonde.targetNamespace" -}}
+{{- default .Release.Namespace .Values.egw.target.namespace }}
+{{- end }}
+
+{{/* A member of the target's objects, where they are not in the release's namespace. */}}
+{{- define "sonde.inTargetNamespace" -}}
+{{- $space := include "sonde.targetNamespace" . }}
+{{- if ne $space .Release.Namespace }}
+namespace: {{ $space }}
+{{- end }}
 {{- end }}
 
 {{/* A policy's ingress rule for scraping: (list $ port port…); nothing where nobody may. */}}
