@@ -80,11 +80,12 @@ import Darwin
                 seen.append(1)
                 loop.enqueue {
                     seen.append(3)
-                    #expect(seen == [1, 2, 3])
                 }
             }
             loop.enqueue { seen.append(2) }
             #expect(seen.isEmpty, "ran inside the call")
+            loop.run()
+            #expect(seen == [1, 2, 3])
         }
     }
 
@@ -156,10 +157,17 @@ import Darwin
     @Test("a literal resolves at once, localhost by look-up, and nonsense with a reason")
     func resolver() throws {
         try withLoop { loop in
+            var answers = 0
+            defer {
+                loop.run()
+                #expect(answers == 3)
+            }
             Resolver.resolve("10.0.0.1", port: 5, loop: loop) { result in
+                answers += 1
                 #expect((try? result.get()) == [SocketAddress("10.0.0.1:5")].compactMap { $0 })
             }
             Resolver.resolve("localhost", port: 80, loop: loop) { result in
+                answers += 1
                 let addresses = (try? result.get()) ?? []
                 #expect(
                     addresses.contains {
@@ -168,6 +176,7 @@ import Darwin
                 #expect(addresses.allSatisfy { $0.port == 80 })
             }
             Resolver.resolve("no-such-host.invalid", port: 80, loop: loop) { result in
+                answers += 1
                 guard case .failure(let error) = result else {
                     Issue.record("resolved: \(result)")
                     return

@@ -84,22 +84,57 @@ import Testing
         #expect(watched == nil)
     }
 
-    @Test("a connection that is watched for life goes on as before")
+    @Test("a connection is watched for life as asked, a second and a question at least, and works")
     func keepAlive() throws {
         try withLoop { loop in
-            var listener: TCPListener?
-            listener = try TCPListener(loop: loop, address: anyPort) { echo($0) }
+            var answers: [[UInt8]] = []
+            let listener = try TCPListener(loop: loop, address: anyPort) { echo($0) }
             let client = TCPConnection(loop: loop)
             client.keepAlive(after: .seconds(1), every: .seconds(1), count: 15)  // idle: no effect
-            client.onRead = { client, _ in
+            client.onRead = { client, bytes in
+                answers.append(Array(bytes))
                 client.close()
-                listener?.close()
+                listener.close()
             }
-            client.connect(to: try #require(listener?.localAddress)) { client, _ in
-                client.keepAlive(after: .zero, every: .seconds(1), count: 0)
+            client.connect(to: listener.localAddress) { client, _ in
+                #expect(keepAliveOptions(of: client) == [0, 0, 0, 0])
+                client.keepAlive(after: .seconds(90), every: .seconds(7), count: 5)
+                #expect(keepAliveOptions(of: client) == [1, 90, 7, 5])
+                client.keepAlive(after: .zero, every: .milliseconds(1), count: 0)
+                #expect(keepAliveOptions(of: client) == [1, 1, 1, 1])
                 client.write([1])
                 client.resumeReading()
             }
+            loop.run()
+            #expect(answers == [[1]])
         }
+    }
+
+    /// What the kernel says: whether it asks, and after, every, and how often; zeros while it does
+    /// not.
+    private func keepAliveOptions(of connection: TCPConnection) -> [Int32] {
+        func option(_ descriptor: Int32, _ level: Int32, _ name: Int32) -> Int32 {
+            var value: Int32 = -1
+            var size = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, level, name, &value, &size)
+            return value
+        }
+        // The reactor keeps its descriptors to itself: it is the one that has this local port.
+        let port = connection.localAddress?.port
+        let descriptor = (Int32(0)..<1024).first { descriptor in
+            var address = sockaddr_in()
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let code = withUnsafeMutablePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    getsockname(descriptor, $0, &size)
+                }
+            }
+            return code == 0 && UInt16(bigEndian: address.sin_port) == port
+        }
+        guard let descriptor, option(descriptor, SOL_SOCKET, SO_KEEPALIVE) != 0 else {
+            return [0, 0, 0, 0]
+        }
+        let tcp = Int32(IPPROTO_TCP)
+        return [1] + [TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT].map { option(descriptor, tcp, $0) }
     }
 }

@@ -83,23 +83,34 @@ import Testing
             }
             connection.connect(to: closed) { _, result in
                 outcomes += 1
-                guard case .failure(let error) = result else { return }
+                guard case .failure(let error) = result else {
+                    Issue.record("nobody listens there")
+                    return
+                }
                 #expect(error.kind == .refused && error.address == closed)
             }
             #expect(outcomes == 0)
+            loop.run()
+            #expect(outcomes == 1)
         }
     }
 
     @Test("a connect withdrawn by close never completes")
     func cancel() throws {
         try withLoop { loop in
+            var told: [String] = []
             let listener = try TCPListener(loop: loop, address: anyPort) { $0.close() }
             let connection = TCPConnection(loop: loop)
-            connection.onClose = { _ in listener.close() }
-            connection.connect(to: listener.localAddress) { _, _ in
-                Issue.record("completed after close")
+            connection.onClose = {
+                told.append("closed")
+                #expect($0.isIdle)
+                listener.close()
             }
+            connection.connect(to: listener.localAddress) { _, _ in told.append("completed") }
             connection.close()
+            #expect(told.isEmpty, "not inside the call")
+            loop.run()
+            #expect(told == ["closed"])
         }
     }
 
@@ -110,31 +121,26 @@ import Testing
             let listener = try TCPListener(loop: loop, address: anyPort, backlog: 0) { _ in }
             listener.pause()
             let address = listener.localAddress
-            var fillers: [TCPConnection] = []
-            var timedOut = 0
+            var (connected, timedOut) = (0, 0)
             for _ in 0..<6 {
                 let connection = TCPConnection(loop: loop)
-                connection.connect(to: address, deadline: .milliseconds(100)) { _, result in
-                    if case .failure(let error) = result, error.kind == .timedOut { timedOut += 1 }
+                let begin = loop.now
+                connection.connect(to: address, deadline: .milliseconds(100)) {
+                    connection, result in
+                    switch result {
+                    case .success: connected += 1
+                    case .failure(let error):
+                        #expect(error.kind == .timedOut && error.address == address)
+                        #expect(loop.now >= begin + .milliseconds(100), "too early")
+                        timedOut += 1
+                    }
+                    connection.close()
+                    if connected + timedOut == 6 { listener.close() }
                 }
-                fillers.append(connection)
             }
-            let end = Timer(loop: loop) {}
-            end.schedule(after: .milliseconds(10))
-            var check: Timer?
-            check = Timer(loop: loop) {
-                guard timedOut >= 1 else {
-                    check?.schedule(after: .milliseconds(10))
-                    return
-                }
-                for filler in fillers { filler.close() }
-                fillers = []
-                listener.close()
-                end.close()
-                check?.close()
-                check = nil
-            }
-            check?.schedule(after: .milliseconds(10))
+            loop.run()
+            #expect(connected + timedOut == 6)
+            #expect(timedOut >= 1)
         }
     }
 
