@@ -60,8 +60,9 @@ final class Deadlines<Payload: AnyObject> {
     }
 
     private func expire() {
-        let now = loop.now
-        while let payload = queue.pointee.popExpired(now: now) { onExpire(payload) }
+        // Not those that have passed since: what came before them may still lie in the kernel.
+        let heardUntil = loop.heardUntil
+        while let payload = queue.pointee.popExpired(now: heardUntil) { onExpire(payload) }
         armTimer()
     }
 }

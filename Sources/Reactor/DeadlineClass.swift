@@ -80,8 +80,9 @@ public final class DeadlineClass<Payload> {
     }
 
     private func expire() {
-        let now = timerLoop.now
-        while let payload = queue.popExpired(now: now) { onExpire(payload) }
+        // Not those that have passed since: what came before them may still lie in the kernel.
+        let heardUntil = timerLoop.heardUntil
+        while let payload = queue.popExpired(now: heardUntil) { onExpire(payload) }
         armTimer()
     }
 }

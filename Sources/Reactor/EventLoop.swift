@@ -11,6 +11,11 @@ import Pacing
 ///     loop.run()          // until stop(), or until nothing is open any more
 ///     try loop.close()    // throws when a handle was left open
 ///
+/// News comes before time: a timer or a deadline whose moment has come is called only after a look
+/// at the kernel that began when the moment had come already, and after all that this look told was
+/// handed out. So an answer that lies in a socket is never taken for silence, however long the
+/// process was kept from its work. See ``heardUntil``.
+///
 /// To run inside another loop, poll ``backendDescriptor`` for readability for at most
 /// ``backendTimeout`` and then call ``runOnce(wait:)`` with `wait: false`.
 public final class EventLoop {
@@ -23,8 +28,14 @@ public final class EventLoop {
     /// Listeners that stopped accepting because descriptors ran out.
     var starvedListeners: [ObjectIdentifier: TCPListener] = [:]
 
-    /// Whether a timer's callback is under way.
-    var isRunningTimers = false
+    /// All that the kernel had to tell by then has been handed out: what the timers that are called
+    /// know of the world. Moves on only when a timer's moment has come, so it may lie long back
+    /// where none is called.
+    public private(set) var heardUntil = Instant(nanoseconds: 0)
+
+    /// Where handing out the news took longer than this, there is likely to be more, and the kernel
+    /// is asked once more before time is called.
+    static let staleAfter = Duration.milliseconds(5)
 
     private var isRunning = false
     /// Requests of connects that have ended, for the next ones: a connection needs one only while
@@ -32,7 +43,12 @@ public final class EventLoop {
     private var connectRequests: [UnsafeMutablePointer<uv_connect_t>] = []
 
     private var queue: [() -> Void] = []
+    /// Timers whose moment has come; the kernel has not been asked since.
+    private var due: [DueTimer] = []
+    /// Timers that are called after the look at the kernel that is under way.
+    private var ripe: [DueTimer] = []
     private var idle: UnsafeMutablePointer<uv_idle_t>?
+    private var check: UnsafeMutablePointer<uv_check_t>?
     private var busyPoll: UnsafeMutablePointer<uv_idle_t>?
     private var busyPollEnd: UInt64 = 0
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
@@ -123,7 +139,7 @@ public final class EventLoop {
     public func enqueue(_ work: @escaping () -> Void) {
         precondition(!isClosed, "work enqueued on a closed loop")
         queue.append(work)
-        if queue.count == 1 { startIdle() }
+        if queue.count == 1 { startIdle(keepsLoopAlive: true) }
     }
 
     /// Gives the loop back. Runs work that is still enqueued, and waits for look-ups under way,
@@ -190,6 +206,12 @@ public final class EventLoop {
         return (new, new.start(connection))
     }
 
+    /// A timer's moment has come: it is called after the next look at the kernel.
+    func momentHasCome(_ timer: Timer, serial: UInt32) {
+        due.append(DueTimer(timer: timer, serial: serial, wasPostponed: false))
+        startIdle(keepsLoopAlive: timer.keepsLoopAlive)
+    }
+
     func takeConnectRequest() -> UnsafeMutablePointer<uv_connect_t> {
         connectRequests.popLast() ?? .allocate(capacity: 1)
     }
@@ -212,7 +234,8 @@ public final class EventLoop {
 
     // MARK: - Own handles
 
-    private func startIdle() {
+    /// Has the loop look at the kernel without sleeping, and before that run what is enqueued.
+    private func startIdle(keepsLoopAlive: Bool) {
         let handle: UnsafeMutablePointer<uv_idle_t>
         if let idle {
             handle = idle
@@ -220,19 +243,70 @@ public final class EventLoop {
             handle = .allocate(capacity: 1)
             uv_idle_init(raw, handle)
             handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
             idle = handle
+        }
+        if keepsLoopAlive {
+            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_ref($0) }
         }
         uv_idle_start(handle) { handle in
             guard let data = handle?.pointee.data else { return }
-            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.runQueue() }
+            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.idleTurn() }
         }
     }
 
-    private func runQueue() {
+    private func stopIdle() {
+        guard let idle else { return }
+        uv_idle_stop(idle)
+        idle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+    }
+
+    /// Right before the look at the kernel.
+    private func idleTurn() {
         let batch = queue
         queue.removeAll(keepingCapacity: batch.count <= 64)
-        if let idle { uv_idle_stop(idle) }
+        if due.isEmpty { stopIdle() }
         for work in batch { work() }
+        if due.isEmpty { return }
+        // Active until after the look, which therefore does not sleep.
+        swap(&due, &ripe)
+        heardUntil = now
+        startCheck()
+    }
+
+    private func startCheck() {
+        let handle: UnsafeMutablePointer<uv_check_t>
+        if let check {
+            handle = check
+        } else {
+            handle = .allocate(capacity: 1)
+            uv_check_init(raw, handle)
+            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+            check = handle
+        }
+        uv_check_start(handle) { handle in
+            guard let handle, let data = handle.pointee.data else { return }
+            uv_check_stop(handle)
+            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.callTimers() }
+        }
+    }
+
+    /// After the look at the kernel.
+    private func callTimers() {
+        if due.isEmpty, queue.isEmpty { stopIdle() }
+        var batch: [DueTimer] = []
+        swap(&batch, &ripe)
+        for entry in batch {
+            if !entry.wasPostponed, now - heardUntil > EventLoop.staleAfter {
+                due.append(DueTimer(timer: entry.timer, serial: entry.serial, wasPostponed: true))
+                startIdle(keepsLoopAlive: entry.timer.keepsLoopAlive)
+            } else {
+                entry.timer.call(entry.serial)
+            }
+        }
+        batch.removeAll(keepingCapacity: batch.count <= 64)
+        ripe = batch
     }
 
     /// Asks the kernel again and again instead of sleeping, until `duration` from now.
@@ -275,10 +349,12 @@ public final class EventLoop {
             self.busyPoll = nil
             closeHandle(busyPoll) { $0?.deallocate() }
         }
-        if let idle, queue.isEmpty {
-            self.idle = nil
-            closeHandle(idle) { $0?.deallocate() }
-        }
+        guard let idle, queue.isEmpty, due.isEmpty else { return }
+        self.idle = nil
+        closeHandle(idle) { $0?.deallocate() }
+        guard let check else { return }
+        self.check = nil
+        closeHandle(check) { $0?.deallocate() }
     }
 }
 

@@ -30,14 +30,14 @@ public final class LoopMeter {
 
     private let raw: UnsafeMutablePointer<uv_loop_t>
     private let prepare: UnsafeMutablePointer<uv_prepare_t>
-    private let timer: UnsafeMutablePointer<uv_timer_t>
+    private var timer: Timer?
 
     private var turnCounts = [UInt64](repeating: 0, count: upperBounds.count + 1)
     private var busyNanoseconds: UInt64 = 0
     private var turnStart: UInt64
     private var idleBefore: UInt64
     private var lag = Tally()
-    private var dueMilliseconds: UInt64 = 0
+    private var lagDue: Instant
 
     /// For how long each turn was busy, sleeping not included: news from the kernel may have waited
     /// as long.
@@ -57,21 +57,22 @@ public final class LoopMeter {
         sonde_measure_idle_time(raw)
         turnStart = uv_hrtime()
         idleBefore = uv_metrics_idle_time(raw)
+        lagDue = loop.now
         prepare = .allocate(capacity: 1)
-        timer = .allocate(capacity: 1)
         uv_prepare_init(raw, prepare)
-        uv_timer_init(raw, timer)
         // The loop owns the meter and closes its handles before it lets go of it.
         prepare.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        timer.pointee.data = prepare.pointee.data
         uv_prepare_start(prepare) { handle in
             guard let data = handle?.pointee.data else { return }
             Unmanaged<LoopMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.turnEnded() }
         }
+        let timer = Timer(loop: loop) { [unowned self] in lagCame(loop.now) }
+        self.timer = timer
         // Neither is a reason to keep running.
         prepare.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-        timer.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-        schedule()
+        timer.setKeepsLoopAlive(false)
+        lagDue = loop.now + LoopMeter.lagInterval
+        timer.schedule(at: lagDue)
     }
 
     /// Just before the loop looks at the kernel.
@@ -85,25 +86,12 @@ public final class LoopMeter {
         busyNanoseconds &+= busy
     }
 
-    private func schedule() {
-        uv_update_time(raw)
-        let interval = UInt64(LoopMeter.lagInterval.inMilliseconds)
-        dueMilliseconds = uv_now(raw) &+ interval
-        uv_timer_start(
-            timer,
-            { handle in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<LoopMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.lagDue() }
-            }, interval, 0)
-    }
-
-    private func lagDue() {
-        let now = uv_hrtime()
-        let due = dueMilliseconds &* 1_000_000
-        let late = now > due ? now &- due : 0
-        lag.counts[LoopMeter.bucket(of: late)] &+= 1
-        lag.sum += .nanoseconds(Int64(clamping: late))
-        schedule()
+    private func lagCame(_ now: Instant) {
+        let late = max((now - lagDue).nanoseconds, 0)
+        lag.counts[LoopMeter.bucket(of: UInt64(late))] &+= 1
+        lag.sum += .nanoseconds(late)
+        lagDue = now + LoopMeter.lagInterval
+        timer?.schedule(at: lagDue)
     }
 
     @inline(__always)
@@ -115,7 +103,8 @@ public final class LoopMeter {
 
     fileprivate func close() {
         closeHandle(prepare) { $0?.deallocate() }
-        closeHandle(timer) { $0?.deallocate() }
+        timer?.close()
+        timer = nil
     }
 }
 

@@ -4,11 +4,16 @@ import Pacing
 /// Calls back once at a moment on the loop's clock; may be scheduled again and again.
 ///
 /// libuv counts in whole milliseconds. A timer never fires before its moment, and fires at most
-/// about a millisecond after it while the loop is not busy.
+/// about a millisecond after it while the loop is not busy; news that the kernel has when the
+/// moment has come is handed out before (see ``EventLoop/heardUntil``).
 public final class Timer {
     private let handle: UnsafeMutablePointer<uv_timer_t>
     private let loop: EventLoop
     private var onFire: (() -> Void)?
+    /// Which moment it was scheduled for: what is due for an earlier one is not called any more.
+    private var serial: UInt32 = 0
+    /// The moment has come, and the loop knows.
+    private var isDue = false
 
     /// When it will fire; nil while it is not scheduled.
     public private(set) var deadline: Instant?
@@ -35,24 +40,12 @@ public final class Timer {
             moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
         let nowMilliseconds = uv_now(loop.raw)
         let delay = dueMilliseconds > nowMilliseconds ? dueMilliseconds - nowMilliseconds : 0
-        if delay == 0, loop.isRunningTimers {
-            // libuv runs timers until none is due, and one that a timer makes due is due at once:
-            // two that wake each other would keep everything else from its turn.
-            uv_timer_stop(handle)
-            loop.enqueue { [self] in
-                if deadline == moment { fired() }
-            }
-            return
-        }
+        renew()
         uv_timer_start(
             handle,
             { handle in
                 guard let data = handle?.pointee.data else { return }
-                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                    $0.loop.isRunningTimers = true
-                    $0.fired()
-                    $0.loop.isRunningTimers = false
-                }
+                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.wake() }
             }, delay, 0)
     }
 
@@ -64,6 +57,7 @@ public final class Timer {
     /// Does not fire any more until it is scheduled again.
     public func cancel() {
         deadline = nil
+        renew()
         uv_timer_stop(handle)
     }
 
@@ -77,6 +71,7 @@ public final class Timer {
     /// Gives the timer back. Idempotent, and safe inside its own callback.
     public func close() {
         deadline = nil
+        renew()
         onFire = nil
         closeHandle(handle) { handle in
             guard let data = handle?.pointee.data else { return }
@@ -84,16 +79,39 @@ public final class Timer {
         }
     }
 
-    private func fired() {
-        guard let moment = deadline else { return }
-        // libuv's coarse clock may run up to a millisecond ahead of the fine one's reading.
-        guard loop.now >= moment else {
-            schedule(at: moment)
-            return
-        }
+    private func renew() {
+        serial &+= 1
+        isDue = false
+    }
+
+    var keepsLoopAlive: Bool {
+        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_has_ref($0) != 0 }
+    }
+
+    /// The moment may have come.
+    func wake() {
+        guard let deadline, !isDue else { return }
+        guard loop.now >= deadline else { return schedule(at: deadline) }
+        isDue = true
+        uv_timer_stop(handle)
+        loop.momentHasCome(self, serial: serial)
+    }
+
+    /// The news has been handed out.
+    func call(_ serial: UInt32) {
+        guard serial == self.serial, isDue else { return }
+        isDue = false
         deadline = nil
         onFire?()
     }
+}
+
+/// A timer whose moment has come.
+struct DueTimer {
+    let timer: Timer
+    let serial: UInt32
+    /// The kernel has been asked twice.
+    let wasPostponed: Bool
 }
 
 @available(*, unavailable)

@@ -6,9 +6,6 @@ import Reactor
 /// Connection objects go back to a pool when they are closed. Probes end with a reset, so that they
 /// leave no TIME-WAIT behind and a gateway forgets them at once.
 final class MasqueradeProber {
-    /// Late by more than this, news that waits in the kernel is read before time is called: what
-    /// looks like silence may be an answer that a busy machine has not got round to.
-    private static let lateness = Duration.milliseconds(20)
     /// The kernel's first retransmission of a SYN comes after one second (RFC 6298 §2).
     private static let retransmissionSuspected = Duration.milliseconds(900)
 
@@ -17,7 +14,6 @@ final class MasqueradeProber {
     private let observe: (MasqueradeMachine.Action) -> Void
     private(set) var machine: MasqueradeMachine
     private var timer: PreciseTimer?
-    private var wasPostponed = false
     private var scratch: [MasqueradeMachine.Action] = []
 
     private struct Probe {
@@ -52,7 +48,7 @@ final class MasqueradeProber {
             step { $0.ended(flight, now: $1, &$2) }
         }
         onClose = { [weak self] in self?.pool.append($0) }
-        timer = PreciseTimer(loop: loop) { [unowned self] in timerFired() }
+        timer = PreciseTimer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
     }
 
     func start(origin: Instant) {
@@ -91,18 +87,6 @@ final class MasqueradeProber {
         } else {
             timer?.cancel()
         }
-    }
-
-    private func timerFired() {
-        if let due = machine.nextDeadline, loop.now - due > MasqueradeProber.lateness,
-            !wasPostponed
-        {
-            wasPostponed = true
-            timer?.schedule(after: .milliseconds(1))
-            return
-        }
-        wasPostponed = false
-        step { $0.tick(now: $1, &$2) }
     }
 
     private func launch(_ flight: Int, _ port: UInt16?, now: Instant) {

@@ -9,9 +9,6 @@ import Reactor
 /// state. Probes end with a reset: they leave no TIME-WAIT behind on either side, of which ten a
 /// second for every target would soon use up the ports.
 final class ProbeRunner {
-    /// Late by more than this, news that waits in the kernel is read before time is called: what
-    /// looks like silence may be an answer that a busy machine has not got round to.
-    private static let lateness = Duration.milliseconds(20)
     /// The kernel's first retransmission of a SYN comes after one second (RFC 6298 §2).
     private static let retransmissionSuspected = Duration.milliseconds(900)
 
@@ -22,7 +19,6 @@ final class ProbeRunner {
     private let hosts: [IPAddress?]
     private let observe: (ProbeAction) -> Void
     private var timer: Timer?
-    private var wasPostponed = false
     private var scratch: [ProbeAction] = []
 
     private var flying: [TCPConnection?] = []
@@ -54,7 +50,7 @@ final class ProbeRunner {
         onRead = { [unowned self] in received($0, $1) }
         onEnd = { [unowned self] in ended($0, $1) }
         onClose = { [weak self] in self?.pool.append($0) }
-        timer = Timer(loop: loop) { [unowned self] in timerFired() }
+        timer = Timer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
     }
 
     var ledger: ProbeLedger { machine.ledger }
@@ -98,16 +94,6 @@ final class ProbeRunner {
         } else {
             timer?.cancel()
         }
-    }
-
-    private func timerFired() {
-        if let due = machine.nextDeadline, loop.now - due > ProbeRunner.lateness, !wasPostponed {
-            wasPostponed = true
-            timer?.schedule(after: .milliseconds(1))
-            return
-        }
-        wasPostponed = false
-        step { $0.tick(now: $1, &$2) }
     }
 
     // MARK: - Probes

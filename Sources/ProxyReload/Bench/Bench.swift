@@ -262,7 +262,7 @@ public final class Bench {
     private func slotsCame(_ pace: OpenPace) {
         guard !isEnding else { return }
         var due = pace.moment(of: nextSlot)
-        while due <= loop.now {
+        while !isEnding, due <= loop.now {
             clients[nextSlot % clients.count].slotCame()
             nextSlot += 1
             due = pace.moment(of: nextSlot)
