@@ -1,4 +1,5 @@
 import HTTPCodec
+import Reactor
 
 /// What an ``HTTPServer`` allows its peers. Every value has a default fit for an open network.
 public struct HTTPServerConfiguration {
@@ -31,6 +32,9 @@ public struct HTTPServerConfiguration {
     /// The value of the Date field (IMF-fixdate, RFC 9110 §6.6.1), asked for at most once a
     /// second. Nil leaves the field out, as a server without a clock does.
     public var date: (() -> String)?
+    /// Told when content that was to be collected is turned away: with which status, and whose it
+    /// is; nil for a peer that has gone. No handler hears of it.
+    public var onContentRefused: ((_ status: Int, _ peer: SocketAddress?) -> Void)?
 
     /// Everything at its default.
     public init() {}

@@ -215,6 +215,7 @@ final class ServerConnection {
         exchange.handling = .ignore
         exchange.body = []
         let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
+        server.configuration.onContentRefused?(413, responder.peerAddress)
         responder.respond(status: 413, literal: "content too large\n")
     }
 

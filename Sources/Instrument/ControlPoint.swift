@@ -106,6 +106,11 @@ public final class ControlPoint {
         // The limit is each endpoint's, and comes after the look at who asks: a source that may not
         // use the API is told so, and not how much it may send.
         configuration.limits.maximumBodyBytes = .max
+        configuration.onContentRefused = { [logger, maxBodyBytes] status, peer in
+            let source = peer.map { "\($0)" } ?? "a source that has gone"
+            let reason = status == 413 ? ": more than \(maxBodyBytes) bytes are not taken" : ""
+            logger.error("Refused content from \(source) with \(status)\(reason)")
+        }
         let server = makeServer(configuration)
         self.server = server
         do throws(UVError) {

@@ -14,7 +14,8 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
             /status, /metrics, /healthz, /readyz.
 
             A client that is dead, silent or failing is retried, then given up and listed in \
-            /status; it never delays the others.
+            /status; it never delays the others. A client without an IP address, as orchestrators \
+            write for a pod that has none yet, is skipped and listed there, too.
             """)
 
     @Option(help: ArgumentHelp("Where the API listens.", valueName: "address:port"))

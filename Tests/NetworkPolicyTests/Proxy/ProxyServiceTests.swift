@@ -260,6 +260,10 @@ import Testing
     @Test("every document that is refused is logged with who sent it and why")
     func refusedIsLogged() throws {
         let bench = try ProxyBench { $0.maxBodyBytes = 1000 }
+        let long = String(repeating: " ", count: 1001)
+        #expect(bench.call("POST", "/initiate", long).status == 413)
+        #expect(bench.log.has("Refused content from 127.0.0.1:"))
+        #expect(bench.log.has(" with 413: more than 1000 bytes are not taken"))
         #expect(bench.call("POST", "/initiate", #"{"10.0.0.1":[1]}"#).status == 400)
         #expect(bench.call("POST", "/initiate", #"{"10.0.0.1":["#).status == 400)
         let lines = bench.log.lines.filter {

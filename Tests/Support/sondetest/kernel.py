@@ -27,7 +27,7 @@ def peak(pid):
 
 
 def memory(pid, *kinds):
-    """Bytes of each kind, summed: Anonymous, Rss, Pss, Private_Dirty, … It walks the page tables."""
+    """Bytes of each kind, summed: Anonymous, Rss, Pss, Private_Dirty, … Walks the page tables."""
     try:
         found = fields(f"/proc/{pid}/smaps_rollup")
     except FileNotFoundError:
