@@ -18,6 +18,9 @@ import Pacing
 ///     due              a slot is free            in flight    send
 ///     due              the time to give up       done         gaveUp
 ///
+/// Only `tick` calls time, and comes after all news that there are: an answer that is read late,
+/// because this process was stopped, does not time out those that wait behind it in their sockets.
+///
 /// The time to give up counts from a client's own first request, so that one behind a long queue
 /// has its chance as well.
 public struct FanOutMachine: Sendable {
@@ -85,7 +88,7 @@ public struct FanOutMachine: Sendable {
     public mutating func start(now: Instant, _ actions: inout [Action]) {
         guard phase == .idle else { return }
         phase = .running
-        proceed(now: now, &actions)
+        fill(now: now, &actions)
     }
 
     /// The exchange came to its good end. False when it was no longer awaited.
@@ -97,7 +100,7 @@ public struct FanOutMachine: Sendable {
         inFlight -= 1
         succeededCount += 1
         states[client] = .done
-        proceed(now: now, &actions)
+        fill(now: now, &actions)
         return true
     }
 
@@ -113,14 +116,18 @@ public struct FanOutMachine: Sendable {
         else { return false }
         inFlight -= 1
         settle(client, &actions)
-        proceed(now: now, &actions)
+        fill(now: now, &actions)
         return true
     }
 
     /// Does what is due.
     public mutating func tick(now: Instant, _ actions: inout [Action]) {
         guard phase == .running else { return }
-        proceed(now: now, &actions)
+        while let next = deadlines.first, next.moment <= now {
+            deadlines.removeFirst()
+            if !isStale(next) { expire(next.client, now: now, &actions) }
+        }
+        fill(now: now, &actions)
     }
 
     /// Ends everything at once; nothing is given up, and `finished` is not announced.
@@ -135,11 +142,8 @@ public struct FanOutMachine: Sendable {
 
     // MARK: Steps
 
-    private mutating func proceed(now: Instant, _ actions: inout [Action]) {
-        while let next = deadlines.first, next.moment <= now || isStale(next) {
-            deadlines.removeFirst()
-            if !isStale(next) { expire(next.client, now: now, &actions) }
-        }
+    private mutating func fill(now: Instant, _ actions: inout [Action]) {
+        while let next = deadlines.first, isStale(next) { deadlines.removeFirst() }
         while inFlight < parallel, let client = nextClient() { send(client, now: now, &actions) }
         if isFinished {
             phase = .ended

@@ -123,6 +123,30 @@ import Testing
         }
     }
 
+    @Test("after a sleep, the first answer that is read does not time out those that wait behind it")
+    func slept() {
+        var machine = FanOutMachine(clients: 4, parallel: 4, seed: 1) { _ in
+            RetryMachine.Policy(
+                timeout: .milliseconds(100), giveUpAfter: .seconds(300), backoff: Backoff())
+        }
+        var actions: [FanOutMachine.Action] = []
+        machine.start(now: Instant(nanoseconds: 0), &actions)
+        #expect(actions == (0..<4).map { .send(client: $0, attempt: 1) })
+        actions = []
+        // Stopped for 300 ms: three answers lie in their sockets, and are read one by one.
+        let awake = Instant(nanoseconds: 300_000_000)
+        for client in 0..<2 {
+            #expect(machine.succeeded(client: client, attempt: 1, now: awake, &actions))
+        }
+        #expect(machine.failed(client: 2, attempt: 1, now: awake, &actions))
+        #expect(actions == [])
+        #expect(machine.succeededCount == 2)
+        // Time is called afterwards, for the one that really has not answered.
+        #expect(machine.nextDeadline == Instant(nanoseconds: 100_000_000))
+        machine.tick(now: awake, &actions)
+        #expect(actions == [.cancel(client: 3, attempt: 1)])
+    }
+
     @Test("the same seed tries again at the same moments, another seed at others")
     func seeded() {
         func moments(_ seed: UInt64) -> [Duration] {

@@ -110,6 +110,7 @@ public final class ProxyService: Service {
 
     /// What was still on its way when the end began.
     private func refuse(_ responder: HTTPResponder) {
+        logger.warning("Refused a request that came while shutting down")
         responder.respond(status: 503, literal: "shutting down\n")
     }
 

@@ -160,7 +160,7 @@ backoffLimit: {{ index . 1 }}
 {{/* A member of the target's objects, where they are not in the release's namespace. */}}
 {{- define "sonde.inTargetNamespace" -}}
 {{- $space := include "sonde.targetNamespace" . }}
-{{- if ne $space .Release.Namespace }}
+{{- if ne $space .Release.Namespace -}}
 namespace: {{ $space }}
 {{- end }}
 {{- end }}
