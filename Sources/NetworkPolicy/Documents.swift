@@ -63,8 +63,11 @@ public struct ConnectionResult: Sendable, Equatable {
     public var policy: String
     /// When the head of the answer arrived.
     public var timestamp: WallClock
-    /// The start of the last probe that is known to have failed: the opening lies between this
-    /// moment and `timestamp`. Nil where no failure was seen.
+    /// When the first connection to it stood: the policy let it be reached by then. Nil where the
+    /// writer does not say.
+    public var connectedAt: WallClock?
+    /// The start of the last probe that is known not to have been let through: the opening lies
+    /// between this moment and `timestamp`. Nil where none was seen.
     public var notBefore: WallClock?
     /// Probes sent until the success; nil where the writer does not count them.
     public var attempts: Int?
@@ -76,14 +79,15 @@ public struct ConnectionResult: Sendable, Equatable {
     /// A result with what is known.
     public init(
         address: String, port: UInt16, connectionIndex: Int, policy: String, timestamp: WallClock,
-        notBefore: WallClock? = nil, attempts: Int? = nil, connectTime: Duration? = nil,
-        denied: DenialKind? = nil
+        connectedAt: WallClock? = nil, notBefore: WallClock? = nil, attempts: Int? = nil,
+        connectTime: Duration? = nil, denied: DenialKind? = nil
     ) {
         self.address = address
         self.port = port
         self.connectionIndex = connectionIndex
         self.policy = policy
         self.timestamp = timestamp
+        self.connectedAt = connectedAt
         self.notBefore = notBefore
         self.attempts = attempts
         self.connectTime = connectTime
@@ -103,6 +107,8 @@ public struct ConnectionResult: Sendable, Equatable {
         json.member("npname", string: policy)
         json.key("timestamp")
         Self.write(timestamp, to: &json)
+        json.key("connectedat")
+        if let connectedAt { Self.write(connectedAt, to: &json) } else { json.null() }
         json.key("notbefore")
         if let notBefore { Self.write(notBefore, to: &json) } else { json.null() }
         json.key("uncertaintyms")

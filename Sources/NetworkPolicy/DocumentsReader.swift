@@ -271,6 +271,8 @@ extension ConnectionResult {
             policy = try json.readString().string
         } else if key.matches("timestamp") {
             timestamp = try Self.readMoment(&json)
+        } else if key.matches("connectedat") {
+            connectedAt = try Self.readMoment(&json)
         } else if key.matches("notbefore") {
             notBefore = try Self.readMoment(&json)
         } else if key.matches("attempts") {

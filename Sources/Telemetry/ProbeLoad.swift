@@ -96,12 +96,10 @@ public struct ProbeLoad: Sendable {
 
     /// The metric families of every role that probes.
     public func write(to text: inout PrometheusText, now: Instant) {
-        if let rate = rate(at: now) {
-            text.family(
-                "sonde_probe_rate", .gauge,
-                help: "Probes started per second, as the mean of the last ten.")
-            text.sample(rate)
-        }
+        text.family(
+            "sonde_probe_rate", .gauge,
+            help: "Probes started per second, as the mean of the last ten.")
+        if let rate = rate(at: now) { text.sample(rate) }
         text.family(
             "sonde_probe_tracking_entries", .gauge,
             help: "Connection-tracking entries that unanswered SYNs may hold on a node, for 120 s.")

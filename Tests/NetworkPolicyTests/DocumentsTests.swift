@@ -144,6 +144,7 @@ import Testing
         let result = ConnectionResult(
             address: "10.0.0.2", port: 8080, connectionIndex: 4, policy: "ingress-0-1",
             timestamp: WallClock(nanosecondsSinceEpoch: 1_795_234_498_646_170_820),
+            connectedAt: WallClock(nanosecondsSinceEpoch: 1_795_234_498_646_000_000),
             notBefore: WallClock(nanosecondsSinceEpoch: 1_795_234_498_540_000_000), attempts: 12,
             connectTime: .microseconds(350), denied: nil)
         let document = ConnectionResult.document([result])
@@ -151,6 +152,7 @@ import Testing
             String(decoding: document, as: UTF8.self)
                 == #"[{"address":"10.0.0.2","port":8080,"connectionidx":4,"#
                 + #""npname":"ingress-0-1","timestamp":"2026-11-21T04:14:58.64617082Z","#
+                + #""connectedat":"2026-11-21T04:14:58.646Z","#
                 + #""notbefore":"2026-11-21T04:14:58.54Z","uncertaintyms":106.17082,"#
                 + #""attempts":12,"connectms":0.35}]"# + "\n")
         #expect(try document.withUnsafeBytes { try ConnectionResult.read($0) } == [result])
@@ -166,7 +168,8 @@ import Testing
             let document = ConnectionResult.document([result])
             #expect(
                 String(decoding: document, as: UTF8.self).hasSuffix(
-                    #""notbefore":null,"uncertaintyms":null,"attempts":null,"connectms":null,"#
+                    #""connectedat":null,"notbefore":null,"uncertaintyms":null,"#
+                        + #""attempts":null,"connectms":null,"#
                         + #""denied":"\#(kind.rawValue)"}]"# + "\n"))
             #expect(try document.withUnsafeBytes { try ConnectionResult.read($0) } == [result])
         }

@@ -76,7 +76,7 @@ import Testing
         var text = PrometheusText()
         ProbeLoad().write(to: &text, now: t0)
         let none = String(decoding: text.bytes, as: UTF8.self)
-        #expect(!none.contains("sonde_probe_rate"))
+        #expect(!none.contains("\nsonde_probe_rate "))
         #expect(none.contains("\nsonde_probe_tracking_entries 0\n"))
         text = PrometheusText()
         load(40, seconds: 2, from: t0).write(to: &text, now: t0 + .seconds(2))

@@ -1,21 +1,30 @@
 import Pacing
+import Telemetry
 
 /// Probes every pending target at a bounded interval; none waits behind another.
 ///
 ///     gate      event                        gate     what follows
-///     closed    turn of a target (1 s each)  closed   launch
+///     closed    turn of a target (idle pace) closed   launch
 ///     closed    first 200 (deny: an          open     openedGate; all pending targets come due
 ///               answering one fails, or is            evenly over one interval
 ///               silent for 50 ms)
 ///     open      turn of a target (100 ms)    open     launch
 ///     any       200                          any      answered; the target leaves the ring, its
 ///                                                     other flights stay as witnesses
+///     any       connection                   any      – (let through: no sign of a closed target,
+///                                                     but no success yet either)
 ///     any       failure, timeout             any      failed; third in a row: movedToFailedQueue
-///     any       witnesses have spoken        any      cancel what is left; finished after the last
+///     any       witnesses have spoken        any      cancel what is left, bounded; finished after
+///                                                     the last
 ///
 /// A turn comes due one effective interval after the target's last one:
 ///
-///     effective interval = max(interval, pending / maxRate, pending × mean flight / maxInFlight)
+///     effective interval = max(pace, pending / maxRate, pending × mean flight / maxInFlight)
+///     pace               = interval; idle: min(max(interval, pending / idleRate), idleInterval)
+///
+/// So few targets are probed at full pace from the start, which costs the network next to nothing,
+/// and many no more seldom than once an idle interval, since the targets that open before the gate
+/// does are found late by as much.
 ///
 /// A firewall that drops SYNs leaves probes hanging until their timeout. When slots run short, the
 /// oldest probe of the same target (else of all) that is older than `minFlight` makes room. That
@@ -24,7 +33,10 @@ import Pacing
 struct BoundedMachine: ProbePacing, Sendable {
     struct Configuration: Sendable {
         var interval = Duration.milliseconds(100)
-        var idleInterval = Duration.seconds(1)
+        /// While the gate is closed, the longest time between two probes of one target.
+        var idleInterval = Duration.milliseconds(400)
+        /// While the gate is closed, probes per second, if the idle interval allows it.
+        var idleRate = 200
         /// Whether to idle until the first sign of a policy.
         var usesGate = true
         /// While the gate is closed, probe only the first address of each of the first so many
@@ -42,8 +54,22 @@ struct BoundedMachine: ProbePacing, Sendable {
         var expectation = PolicyExpectation.allow
         /// Of the order of first probes.
         var seed: UInt64 = 1
+        /// What the runs before have asked of the network.
+        var load = ProbeLoad()
 
         init() {}
+
+        /// The time between two probes of one target while the gate is closed.
+        func idlePace(targets: Int) -> Duration {
+            let byRate = Duration.seconds(1) * targets / max(idleRate, 1)
+            return min(max(interval, byRate), idleInterval)
+        }
+
+        /// The flag that makes the probes fewer, the quickest.
+        func loadFlag(isGateOpen: Bool, targets: Int) -> String {
+            if isGateOpen { return "--max-rate" }
+            return idlePace(targets: targets) == idleInterval ? "--idle-interval" : "--idle-rate"
+        }
     }
 
     private static let patientShare: UInt32 = 16
@@ -86,7 +112,7 @@ struct BoundedMachine: ProbePacing, Sendable {
         self.configuration = configuration
         ledger = ProbeLedger(
             targets: policies.count, expectation: configuration.expectation,
-            attempts: configuration.attempts)
+            attempts: configuration.attempts, load: configuration.load)
         flights = FlightTable(targets: policies.count)
         ring = ProbeRing(capacity: policies.count)
         witnesses = DeadlineQueue(
@@ -103,7 +129,8 @@ struct BoundedMachine: ProbePacing, Sendable {
     var inFlight: Int { flights.count }
 
     var effectiveInterval: Duration {
-        let base = isGateOpen ? configuration.interval : configuration.idleInterval
+        let base =
+            isGateOpen ? configuration.interval : configuration.idlePace(targets: ring.count)
         let turns = Double(ring.count)
         let byRate = turns / Double(max(configuration.maxRate, 1)) * 1e9
         let patience = 1 / Double(BoundedMachine.patientShare)
@@ -121,7 +148,7 @@ struct BoundedMachine: ProbePacing, Sendable {
             next = next.map { min($0, moment) } ?? moment
         }
         consider(silences.nextDeadline)
-        consider(flights.oldest.flatMap { flights[$0] }.map { $0.start + configuration.timeout })
+        consider(flights.oldest.flatMap { flights[$0] }.map { $0.clock + configuration.timeout })
         if let target = ring.first {
             var launch = max(ring.lastTurn(of: target) + effectiveInterval, rateGate)
             if flights.count >= slots, let oldest = flights.oldestImpatientStart {
@@ -144,9 +171,16 @@ struct BoundedMachine: ProbePacing, Sendable {
         tick(now: now, &actions)
     }
 
+    mutating func resolving(_ number: Int, _ isResolving: Bool) {
+        guard flights[number] != nil else { return }
+        flights.setResolving(number, isResolving)
+    }
+
     mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
-        guard let flight = flights[number] else { return }
-        flights.setConnected(number, retransmitted: retransmitted, after: now - flight.start)
+        guard flights[number] != nil else { return }
+        flights.setConnected(
+            number, retransmitted: retransmitted, isLate: isLate(now), now: now)
+        if let flight = flights[number] { ledger.connected(flight, now: now) }
     }
 
     mutating func answered(
@@ -187,13 +221,14 @@ struct BoundedMachine: ProbePacing, Sendable {
             slotsRecover = Instant(nanoseconds: .max)
         }
         while let number = flights.oldest, let flight = flights[number],
-            flight.start + configuration.timeout <= now
+            flight.clock + configuration.timeout <= now
         {
             actions.append(.cancel(flight: number))
             failed(number, .timedOut, now: now, &actions)
         }
         while let target = witnesses.popExpired(now: now) {
             dismissWitnesses(of: target, startedBy: now, now: now, &actions)
+            actions.append(.bounded(target: target))
             finishIfDone(&actions)
         }
         while let launch = silences.popExpired(now: now) {
@@ -221,11 +256,13 @@ struct BoundedMachine: ProbePacing, Sendable {
     /// How old a probe must be before a fresh one may take its slot: never so young that it could
     /// be a slow answer, as far as the answers seen so far tell.
     private var replaceAge: Duration {
-        min(max(configuration.minFlight, ledger.longestRoundTrip * 4), configuration.timeout)
+        let patience = (ledger.longestRoundTrip ?? .zero) * 4
+        return min(max(configuration.minFlight, patience), configuration.timeout)
     }
 
     private mutating func launchDue(now: Instant, _ actions: inout [ProbeAction]) {
         let interval = effectiveInterval
+        let flag = configuration.loadFlag(isGateOpen: isGateOpen, targets: ring.count)
         let spacing = Duration.nanoseconds(1_000_000_000 / Int64(max(configuration.maxRate, 1)))
         while let target = ring.first {
             let due = ring.lastTurn(of: target) + interval
@@ -243,7 +280,7 @@ struct BoundedMachine: ProbePacing, Sendable {
             // from now when the turn is badly late, so that a stall is not followed by a storm.
             ring.rotate(turn: now - due <= BoundedMachine.burst ? due : now)
             rateGate = max(rateGate, now - BoundedMachine.burst) + spacing
-            ledger.launched(target)
+            ledger.launched(target, lowerLoad: flag, now: now, &actions)
             let patient = ledger.targets[target].attempts % BoundedMachine.patientShare == 0
             let number = flights.open(target: target, patient: patient, now: now)
             actions.append(.launch(flight: number, target: target))
@@ -275,18 +312,22 @@ struct BoundedMachine: ProbePacing, Sendable {
         ring.remove(target)
         if configuration.expectation == .allow {
             dismissWitnesses(of: target, startedBy: now - witnesses.timeout, now: now, &actions)
-            if flights.oldest(of: target) != nil { _ = witnesses.start(target, now: now) }
+            if flights.oldest(of: target) != nil {
+                _ = witnesses.start(target, now: now)
+                return
+            }
         } else {
             while let number = flights.oldest(of: target) {
                 flights.close(number)
                 actions.append(.cancel(flight: number))
             }
         }
+        actions.append(.bounded(target: target))
         finishIfDone(&actions)
     }
 
     /// Books the flights of a settled target as unanswered and breaks them off. One that stands but
-    /// has no answer yet was let through: it is no witness for a closed target.
+    /// has no answer yet was let through: it is no witness, and did not fail.
     private mutating func dismissWitnesses(
         of target: Int, startedBy latest: Instant, now: Instant, _ actions: inout [ProbeAction]
     ) {
@@ -295,9 +336,7 @@ struct BoundedMachine: ProbePacing, Sendable {
         {
             flights.close(number)
             actions.append(.cancel(flight: number))
-            if !flight.isConnected || flight.retransmitted {
-                ledger.failed(flight, .unanswered, now: now, &actions)
-            }
+            if !flight.isConnected { ledger.failed(flight, .unanswered, now: now, &actions) }
         }
     }
 

@@ -1,4 +1,5 @@
 import Pacing
+import Telemetry
 
 /// Probes as the older tool does: batches in a fixed number of workers, serially within a batch.
 ///
@@ -16,15 +17,17 @@ import Pacing
 struct ClassicMachine: ProbePacing, Sendable {
     struct Configuration: Sendable {
         /// Workers, and probes under way.
-        var parallel = 20
-        /// Targets in a batch.
-        var batch = 20
+        var parallel = 10
+        /// Targets in a batch, also when it is tried again.
+        var batch = 10
         var usesGate = true
         var idleInterval = Duration.seconds(1)
         /// Policies whose first address is probed while the gate is closed.
         var sentinels = 3
         var timeout = Duration.milliseconds(1500)
         var attempts = 3
+        /// What the runs before have asked of the network.
+        var load = ProbeLoad()
 
         init() {}
     }
@@ -55,7 +58,8 @@ struct ClassicMachine: ProbePacing, Sendable {
     init(policies: [Int], configuration: Configuration) {
         self.configuration = configuration
         ledger = ProbeLedger(
-            targets: policies.count, expectation: .allow, attempts: configuration.attempts)
+            targets: policies.count, expectation: .allow, attempts: configuration.attempts,
+            load: configuration.load)
         isGateOpen = !configuration.usesGate
         workers = Array(repeating: Worker(), count: max(configuration.parallel, 1))
         let count = min(max(configuration.sentinels, 1), workers.count)
@@ -68,7 +72,7 @@ struct ClassicMachine: ProbePacing, Sendable {
     }
 
     var nextDeadline: Instant? {
-        let timeouts = workers.compactMap { $0.flight.map { $0.start + configuration.timeout } }
+        let timeouts = workers.compactMap { $0.flight.map { $0.clock + configuration.timeout } }
         return (timeouts + [retryAt, sentinelRoundAt].compactMap { $0 }).min()
     }
 
@@ -85,11 +89,15 @@ struct ClassicMachine: ProbePacing, Sendable {
     }
 
     mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
-        guard workers.indices.contains(number), let flight = workers[number].flight else { return }
-        workers[number].flight?.isConnected = true
-        workers[number].flight?.retransmitted = retransmitted
-        workers[number].flight?.connectNanoseconds = UInt64(
-            clamping: (now - flight.start).nanoseconds)
+        guard workers.indices.contains(number), var flight = workers[number].flight else { return }
+        flight.setConnected(retransmitted: retransmitted, isLate: isLate(now), now: now)
+        workers[number].flight = flight
+        ledger.connected(flight, now: now)
+    }
+
+    mutating func resolving(_ number: Int, _ isResolving: Bool) {
+        guard workers.indices.contains(number) else { return }
+        workers[number].flight?.isResolving = isResolving
     }
 
     mutating func answered(
@@ -100,7 +108,10 @@ struct ClassicMachine: ProbePacing, Sendable {
             return
         }
         guard let flight = endFlight(number) else { return }
+        let wasSettled = ledger.isSettled(Int(flight.target))
         ledger.answered(flight, now: now, &actions)
+        // One probe at a time: none is out that could say more.
+        if !wasSettled { actions.append(.bounded(target: Int(flight.target))) }
         if !isGateOpen { openGate(&actions) }
         workers[number].attempt = 0
         workers[number].batch = workers[number].batch.dropFirst()
@@ -126,7 +137,7 @@ struct ClassicMachine: ProbePacing, Sendable {
     mutating func tick(now: Instant, _ actions: inout [ProbeAction]) {
         for number in workers.indices {
             guard let flight = workers[number].flight,
-                flight.start + configuration.timeout <= now
+                flight.clock + configuration.timeout <= now
             else { continue }
             actions.append(.cancel(flight: number))
             failed(number, .timedOut, now: now, &actions)
@@ -196,9 +207,10 @@ struct ClassicMachine: ProbePacing, Sendable {
     private mutating func launch(
         _ target: Int, worker: Int, now: Instant, _ actions: inout [ProbeAction]
     ) {
-        ledger.launched(target)
+        ledger.launched(target, lowerLoad: "--parallel", now: now, &actions)
         var flight = Flight()
         flight.start = now
+        flight.clock = now
         flight.target = Int32(target)
         workers[worker].flight = flight
         actions.append(.launch(flight: worker, target: target))

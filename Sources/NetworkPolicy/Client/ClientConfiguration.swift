@@ -1,6 +1,7 @@
 import Instrument
 import Pacing
 import Reactor
+import Telemetry
 
 /// The settings of a probe client pod.
 public struct ClientConfiguration: Sendable {
@@ -22,8 +23,10 @@ public struct ClientConfiguration: Sendable {
     public var expectation = PolicyExpectation.allow
     /// Whether to idle until the first sign of a policy.
     public var usesGate = true
-    /// The time between two probes of one target while the gate is closed.
-    public var idleInterval = Duration.seconds(1)
+    /// The longest time between two probes of one target while the gate is closed.
+    public var idleInterval = Duration.milliseconds(400)
+    /// Probes per second while the gate is closed, if `idleInterval` allows it.
+    public var idleRate = 200
     /// Policies whose first address is probed while the gate is closed; 0 for all targets.
     public var sentinels = 0
     /// The time between two probes of one target.
@@ -42,9 +45,9 @@ public struct ClientConfiguration: Sendable {
     /// Of the order of first probes; nil for one that differs from run to run.
     public var seed: UInt64?
     /// Workers of the classic pacing.
-    public var parallel = 20
+    public var parallel = 10
     /// Targets in a batch of the classic pacing.
-    public var batch = 20
+    public var batch = 10
     /// The longest connection list that is accepted, in bytes.
     public var maxBodyBytes: Int64 = 256 << 20
     /// Targets in one list, at most.
@@ -61,21 +64,36 @@ public struct ClientConfiguration: Sendable {
         return min(maxInFlight ?? limit, limit)
     }
 
-    func machine(policies: [Int], seed defaultSeed: UInt64) -> any ProbePacing {
+    /// The time between two probes of one of so many targets until the first success.
+    public func idlePace(targets: Int) -> Duration {
+        bounded.idlePace(targets: sentinels > 0 ? min(sentinels, targets) : targets)
+    }
+
+    private var bounded: BoundedMachine.Configuration {
+        var bounded = BoundedMachine.Configuration()
+        bounded.interval = interval
+        bounded.idleInterval = idleInterval
+        bounded.idleRate = idleRate
+        bounded.usesGate = usesGate
+        bounded.sentinels = sentinels
+        bounded.maxRate = maxRate
+        bounded.maxInFlight = slots
+        bounded.minFlight = minFlight
+        bounded.timeout = timeout
+        bounded.attempts = attempts
+        bounded.expectation = expectation
+        return bounded
+    }
+
+    /// - Parameter load: what the runs before have asked of the network.
+    func machine(
+        policies: [Int], seed defaultSeed: UInt64, load: ProbeLoad
+    ) -> any ProbePacing {
         switch pacing {
         case .bounded:
-            var bounded = BoundedMachine.Configuration()
-            bounded.interval = interval
-            bounded.idleInterval = idleInterval
-            bounded.usesGate = usesGate
-            bounded.sentinels = sentinels
-            bounded.maxRate = maxRate
-            bounded.maxInFlight = slots
-            bounded.minFlight = minFlight
-            bounded.timeout = timeout
-            bounded.attempts = attempts
-            bounded.expectation = expectation
+            var bounded = bounded
             bounded.seed = seed ?? defaultSeed
+            bounded.load = load
             return BoundedMachine(policies: policies, configuration: bounded)
         case .classic:
             var classic = ClassicMachine.Configuration()
@@ -86,6 +104,7 @@ public struct ClientConfiguration: Sendable {
             if sentinels > 0 { classic.sentinels = sentinels }
             classic.timeout = timeout
             classic.attempts = attempts
+            classic.load = load
             return ClassicMachine(policies: policies, configuration: classic)
         }
     }

@@ -11,9 +11,9 @@ struct ClientFigures {
     var cancelled = 0
     /// From the connection list to each result, in seconds.
     var detection = BucketHistogram(upperBounds: ClientFigures.detectionSeconds)
-    /// Width of the bounds of the results of finished runs, in seconds.
+    /// Width of the bounds of the results that have their final ones, in seconds.
     var uncertainty = BucketHistogram(upperBounds: BucketHistogram.latencySeconds)
-    /// Results of finished runs that have no lower bound.
+    /// Results that have no lower bound, and will have none.
     var unbounded = 0
 
     /// Waiting for the policies counts too, so the bounds go on to an hour.
@@ -48,11 +48,11 @@ struct ClientFigures {
         text.sample(detection)
         text.family(
             "sonde_netpol_uncertainty_seconds", .histogram,
-            help: "Width of the bounds of the results of finished runs.")
+            help: "Width of the bounds of each result, once no probe is out that could narrow it.")
         text.sample(uncertainty)
         text.family(
             "sonde_netpol_unbounded_results_total", .counter,
-            help: "Results of finished runs without a lower bound.")
+            help: "Results without a lower bound.")
         text.sample(unbounded)
     }
 }

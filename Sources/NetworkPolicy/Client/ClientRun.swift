@@ -14,23 +14,30 @@ final class ClientRun {
     /// The wall-clock moment of each result, taken when it came: the clock may be set later.
     private var moments: [WallClock?]
     private(set) var isFinished = false
+    /// Finished, or broken off.
+    private var hasEnded = false
     /// Without the probes, which the ledger counts.
     private var ownFigures = ClientFigures()
+    /// Targets whose bounds are final.
+    private var isBounded: [Bool]
+    private var boundedCount = 0
     private let startedAt: Instant
-    private(set) var largestUncertainty = Duration.zero
 
+    /// - Parameter load: what the runs before have asked of the network.
     init(
-        loop: EventLoop, list: ConnectionList, configuration: ClientConfiguration, logger: Logger
+        loop: EventLoop, list: ConnectionList, configuration: ClientConfiguration,
+        load: ProbeLoad, logger: Logger
     ) {
         self.loop = loop
         self.list = list
         self.configuration = configuration
         self.logger = logger
         moments = Array(repeating: nil, count: list.targets.count)
+        isBounded = Array(repeating: false, count: list.targets.count)
         startedAt = loop.now
         let seed = UInt64(bitPattern: EventLoop.wallClockNanoseconds)
         let machine = configuration.machine(
-            policies: list.targets.map { Int($0.policy) }, seed: seed)
+            policies: list.targets.map { Int($0.policy) }, seed: seed, load: load)
         runner = ProbeRunner(loop: loop, list: list, machine: machine) {
             [unowned self] in observe($0)
         }
@@ -45,8 +52,13 @@ final class ClientRun {
         runner?.start()
     }
 
-    /// Breaks all probes off; the results stay.
-    func stop() { runner?.stop() }
+    /// Breaks all probes off; the results stay, with the bounds that they have.
+    func stop() {
+        runner?.stop()
+        guard !hasEnded else { return }
+        for target in list.targets.indices { bound(target) }
+        summarize("Stopped")
+    }
 
     /// A target as logs name it.
     private func name(_ target: Int) -> String {
@@ -77,14 +89,19 @@ final class ClientRun {
             }
             logger.info(
                 "Error connecting to address \(name(target)) (\(reason.words), failure \(count))")
+        case .bounded(let target):
+            bound(target)
+            if LogLineLimit.isPrinted(occurrence: boundedCount) { logUncertainty("So far") }
         case .movedToFailedQueue(let target):
             logger.info(
                 "failed request to \(name(target)) after \(configuration.attempts) attempts")
         case .openedGate:
             logger.info("Finished waiting for Network policy object creation")
+        case .loadIsHigh(let warning):
+            logger.warning("\(warning)")
         case .finished:
             isFinished = true
-            summarize()
+            summarize("Finished")
         case .cancel:
             break
         }
@@ -97,23 +114,32 @@ final class ClientRun {
         moments[target] = now + (result.moment - loop.now)
     }
 
-    /// The last word of a run: with every figure, how wrong it may be.
-    private func summarize() {
-        for target in list.targets.indices {
-            guard let result = runner?.ledger[target] else { continue }
-            guard let width = result.uncertainty else {
-                ownFigures.unbounded += 1
-                continue
-            }
+    /// Counts the width of a result's bounds, once.
+    private func bound(_ target: Int) {
+        guard !isBounded[target], let result = runner?.ledger[target] else { return }
+        isBounded[target] = true
+        boundedCount += 1
+        if let width = result.uncertainty {
             ownFigures.uncertainty.observe(width)
-            largestUncertainty = max(largestUncertainty, width)
+        } else {
+            ownFigures.unbounded += 1
         }
-        let detected = list.targets.count - (runner?.ledger.pending ?? 0)
-        var line = "Finished: \(detected) of \(list.targets.count) targets detected, largest "
-        line += "uncertainty \(GoDuration(largestUncertainty))"
-        if ownFigures.unbounded > 0 {
-            line += ", \(ownFigures.unbounded) results without a lower bound"
-        }
+    }
+
+    /// The last word of a run: with every figure, how wrong it may be.
+    private func summarize(_ ending: String) {
+        hasEnded = true
+        logUncertainty(ending)
+        if let load = runner?.ledger.load { logger.info("\(load.summary)") }
+    }
+
+    private func logUncertainty(_ phase: String) {
+        guard let ledger = runner?.ledger else { return }
+        let (largest, unbounded) = ledger.uncertainty
+        let detected = ledger.count - ledger.pending
+        var line = "\(phase): \(detected) of \(ledger.count) targets detected, largest uncertainty "
+        line += largest.map { "\(GoDuration($0))" } ?? "unknown"
+        if unbounded > 0 { line += ", \(unbounded) results without a lower bound" }
         logger.info("\(line)")
     }
 
@@ -130,7 +156,9 @@ final class ClientRun {
                 return ConnectionResult(
                     address: list.address(of: entry), port: entry.port,
                     connectionIndex: Int(entry.entry), policy: list.policy(of: entry),
-                    timestamp: moment, notBefore: result.uncertainty.map { moment + (.zero - $0) },
+                    timestamp: moment,
+                    connectedAt: result.connectedAt.map { moment + ($0 - result.moment) },
+                    notBefore: result.notBefore.map { moment + ($0 - result.moment) },
                     attempts: result.attempts, connectTime: result.connect,
                     denied: result.reason?.denial)
             })
@@ -154,13 +182,20 @@ final class ClientRun {
         writer.member("inFlight", integer: runner.inFlight)
         writer.member("probes", integer: runner.ledger.probes)
         writer.member("effectiveIntervalMs", double: runner.effectiveInterval.inMilliseconds)
-        writer.member("longestRoundTripMs", double: runner.ledger.longestRoundTrip.inMilliseconds)
-        writer.member("largestUncertaintyMs", double: largestUncertainty.inMilliseconds)
+        let ledger = runner.ledger
+        // What is not a number is null: not known yet.
+        let (largest, unbounded) = ledger.uncertainty
+        writer.member(
+            "longestRoundTripMs", double: ledger.longestRoundTrip?.inMilliseconds ?? .nan)
+        writer.member("largestUncertaintyMs", double: largest?.inMilliseconds ?? .nan)
+        writer.member("withoutLowerBound", integer: unbounded)
+        writer.member("probesPerSecond", double: ledger.load.rate(at: loop.now) ?? .nan)
+        writer.member("trackingEntries", integer: ledger.load.entries(at: loop.now))
         writer.key("failures")
         writer.beginObject()
         for reason in ProbeFailure.allCases {
             writer.key(reason.words)
-            writer.integer(runner.ledger.failures[Int(reason.rawValue)])
+            writer.integer(ledger.failures[Int(reason.rawValue)])
         }
         writer.endObject()
     }
@@ -174,7 +209,7 @@ final class ClientRun {
 
     var ledger: ProbeLedger? { runner?.ledger }
     var inFlight: Int { runner?.inFlight ?? 0 }
-    var effectiveInterval: Duration { runner?.effectiveInterval ?? .zero }
+    var effectiveInterval: Duration? { runner?.effectiveInterval }
     var isGateOpen: Bool { runner?.isGateOpen ?? false }
 }
 
@@ -189,6 +224,7 @@ extension ProbeFailure {
         case .unanswered: "unanswered"
         case .status: "status"
         case .malformed: "malformed"
+        case .unresolved: "unresolved"
         case .local: "local"
         }
     }

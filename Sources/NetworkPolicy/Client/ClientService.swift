@@ -85,7 +85,8 @@ public final class ClientService: Service {
         runs += 1
         skipped.count(list.skipped)
         let new = ClientRun(
-            loop: loop, list: list, configuration: configuration, logger: logger)
+            loop: loop, list: list, configuration: configuration,
+            load: run?.ledger?.load ?? ProbeLoad(), logger: logger)
         run = new
         new.start()
     }
@@ -113,13 +114,14 @@ public final class ClientService: Service {
         text.family(
             "sonde_netpol_effective_interval_seconds", .gauge,
             help: "Time between two probes of a target, stretched by the limits.")
-        text.sample(run?.effectiveInterval.inSeconds ?? 0)
+        if let interval = run?.effectiveInterval { text.sample(interval.inSeconds) }
         text.family("sonde_netpol_gate_open", .gauge, help: "Whether full pace has begun.")
         text.sample(run?.isGateOpen == true ? 1 : 0)
         var figures = earlier
         if let run { figures.add(run.figures) }
         figures.write(to: &text)
         skipped.writeMetrics(to: &text)
+        (ledger?.load ?? ProbeLoad()).write(to: &text, now: loop.now)
     }
 }
 

@@ -3,6 +3,8 @@ import Pacing
 /// One probe under way.
 struct Flight: Sendable {
     var start = Instant(nanoseconds: 0)
+    /// Its timeout counts from here: its start, or later where this process was late.
+    var clock = Instant(nanoseconds: 0)
     var connectNanoseconds: UInt64 = 0
     var target: Int32 = -1
     /// Neighbours in the order of launch, among patient or impatient flights; `next` also links
@@ -14,10 +16,22 @@ struct Flight: Sendable {
     fileprivate(set) var youngerSibling = FlightTable.none
     var isConnected = false
     var retransmitted = false
+    /// The target's name is being looked up: no SYN was sent yet.
+    var isResolving = false
     /// May use up its timeout even when slots are short.
     fileprivate(set) var isPatient = false
 
     var isFree: Bool { target < 0 }
+
+    /// - Parameter isLate: this process was not there when it should have been: nobody knows since
+    ///   when the connection stands. The request is sent only now, and the answer has the
+    ///   whole timeout: what this process slept through is not held against the target.
+    mutating func setConnected(retransmitted: Bool, isLate: Bool, now: Instant) {
+        isConnected = true
+        self.retransmitted = retransmitted
+        connectNanoseconds = UInt64(clamping: (now - start).nanoseconds)
+        if isLate { clock = now }
+    }
 }
 
 /// The probes under way: by number, by age, and by target, all O(1) and without allocation once the
@@ -48,15 +62,16 @@ struct FlightTable: Sendable {
         return flights[number]
     }
 
-    /// A flight that stands is given up for no other: it joins the patient ones, by its age.
-    mutating func setConnected(_ number: Int, retransmitted: Bool, after time: Duration) {
-        flights[number].isConnected = true
-        flights[number].retransmitted = retransmitted
-        flights[number].connectNanoseconds = UInt64(clamping: time.nanoseconds)
-        guard !flights[number].isPatient else { return }
+    /// A flight that stands is given up for no other: it joins the patient ones, by its clock.
+    mutating func setConnected(_ number: Int, retransmitted: Bool, isLate: Bool, now: Instant) {
         unlink(number)
+        flights[number].setConnected(retransmitted: retransmitted, isLate: isLate, now: now)
         flights[number].isPatient = true
         link(number)
+    }
+
+    mutating func setResolving(_ number: Int, _ isResolving: Bool) {
+        flights[number].isResolving = isResolving
     }
 
     mutating func open(target: Int, patient isPatient: Bool, now: Instant) -> Int {
@@ -70,6 +85,7 @@ struct FlightTable: Sendable {
         }
         var flight = Flight()
         flight.start = now
+        flight.clock = now
         flight.target = Int32(target)
         flight.isPatient = isPatient
         flight.olderSibling = siblings[target].tail
@@ -105,13 +121,13 @@ struct FlightTable: Sendable {
         count -= 1
     }
 
-    /// Puts a flight into its list, behind all that were launched before it. New ones belong at the
+    /// Puts a flight into its list, behind all whose clock began before. A new one belongs at the
     /// end; one that has just connected is looked for a place from there.
     private mutating func link(_ number: Int) {
-        let (start, isPatient) = (flights[number].start, flights[number].isPatient)
+        let (clock, isPatient) = (flights[number].clock, flights[number].isPatient)
         var list = isPatient ? patient : impatient
         var previous = list.tail
-        while previous != FlightTable.none, flights[Int(previous)].start > start {
+        while previous != FlightTable.none, flights[Int(previous)].clock > clock {
             previous = flights[Int(previous)].previous
         }
         let next = previous == FlightTable.none ? list.head : flights[Int(previous)].next
@@ -146,12 +162,12 @@ struct FlightTable: Sendable {
         if flight.isPatient { patient = list } else { impatient = list }
     }
 
-    /// The flight that has been under way longest; nil when there is none.
+    /// The flight whose timeout comes first; nil when there is none.
     var oldest: Int? {
         let (a, b) = (patient.head, impatient.head)
         if a == FlightTable.none { return b == FlightTable.none ? nil : Int(b) }
         if b == FlightTable.none { return Int(a) }
-        return flights[Int(a)].start <= flights[Int(b)].start ? Int(a) : Int(b)
+        return flights[Int(a)].clock <= flights[Int(b)].clock ? Int(a) : Int(b)
     }
 
     /// The oldest flight of a target; nil when it has none.

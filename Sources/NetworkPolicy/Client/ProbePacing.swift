@@ -11,6 +11,8 @@ enum ProbeAction: Equatable, Sendable {
     case cancel(flight: Int)
     /// The target answered with 200 for the first time. Its ledger entry has the moment.
     case answered(target: Int)
+    /// No probe is out any more that could narrow the bounds of the target's result.
+    case bounded(target: Int)
     /// A target that answered has stopped to (`--expect deny`). Its ledger entry has the moment.
     case denied(target: Int)
     /// A probe failed: the target's `count`-th failure in all.
@@ -19,11 +21,13 @@ enum ProbeAction: Equatable, Sendable {
     case movedToFailedQueue(target: Int)
     /// The first sign that the policies are being created: full pace from now on.
     case openedGate
+    /// Once: the probes may hold very many connection-tracking entries; for the log.
+    case loadIsHigh(warning: String)
     /// Every target has its result, and no evidence is outstanding.
     case finished
 }
 
-/// Why a probe did not succeed. All but `.local` say something about the target.
+/// Why a probe did not succeed. All but `.unresolved` and `.local` say something about the target.
 enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
     /// Connection refused: nobody listens, or a firewall answers with a reset.
     case refused
@@ -39,6 +43,8 @@ enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
     case status
     /// An answer that is not HTTP.
     case malformed
+    /// The target's name did not resolve (in time): it was never asked.
+    case unresolved
     /// This machine could not even try: out of descriptors, ports or buffers.
     case local
 }
@@ -46,6 +52,10 @@ enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
 /// The pace at which a client probes its targets: ``BoundedMachine`` or ``ClassicMachine``.
 ///
 /// Pure: told what happened and what time it is, they append what to do.
+///
+/// An event at `now` is told before ``tick(now:_:)`` is called with that time: the adapter reads
+/// what waits in the kernel before it calls time, so a timeout is never our own lateness. A connect
+/// that is learnt late gives its probe the whole timeout anew, as the request is sent only then.
 protocol ProbePacing: Sendable {
     var ledger: ProbeLedger { get }
     /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
@@ -56,6 +66,8 @@ protocol ProbePacing: Sendable {
     var inFlight: Int { get }
 
     mutating func start(now: Instant, _ actions: inout [ProbeAction])
+    /// The target's name is being looked up, or that is done: before and after a probe's SYN.
+    mutating func resolving(_ flight: Int, _ isResolving: Bool)
     /// The connection stands.
     /// - Parameter retransmitted: the kernel had to send the SYN more than once.
     mutating func connected(_ flight: Int, retransmitted: Bool, now: Instant)
@@ -67,6 +79,14 @@ protocol ProbePacing: Sendable {
     mutating func tick(now: Instant, _ actions: inout [ProbeAction])
     /// Breaks everything off; the ledger stays.
     mutating func stop(_ actions: inout [ProbeAction])
+}
+
+extension ProbePacing {
+    /// Whether this turn comes later than the machine wanted to be called, by more than a timer's
+    /// grain: the process was stopped, throttled or busy.
+    func isLate(_ now: Instant) -> Bool {
+        nextDeadline.map { now - $0 > .milliseconds(2) } ?? false
+    }
 }
 
 /// What a client run waits for.

@@ -126,13 +126,16 @@ final class ProbeRunner {
     /// A target given by name is looked up for every probe: names move, and caching is the
     /// resolver's own affair.
     private func resolve(_ flight: Int, _ target: ConnectionList.Target) {
+        machine.resolving(flight, true)
         queries[flight] = Resolver.resolve(
             list.address(of: target), port: target.port, loop: loop
         ) { [unowned self] result in
             queries[flight] = nil
             switch result {
-            case .success(let addresses): connect(flight, to: addresses[0])
-            case .failure: fail(flight, .unreachable)
+            case .success(let addresses):
+                machine.resolving(flight, false)
+                connect(flight, to: addresses[0])
+            case .failure(let error): fail(flight, error.isLocal ? .local : .unresolved)
             }
         }
     }
@@ -226,7 +229,8 @@ extension ProbeFailure {
         switch error.kind {
         case .refused: self = .refused
         case .timedOut: self = .timedOut
-        case .unreachable, .unknownName: self = .unreachable
+        case .unreachable: self = .unreachable
+        case .unknownName: self = .unresolved
         default: self = .reset
         }
     }

@@ -40,8 +40,15 @@ struct ProbingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Time between two probes of a target until the first success.", valueName: "duration"))
-    var idleInterval = PositiveDuration(.seconds(1))
+            "Probes per second until the first success, if --idle-interval allows it; few targets "
+                + "are probed once an --interval from the start.", valueName: "count"))
+    var idleRate: PositiveCount = 200
+
+    @Option(
+        help: ArgumentHelp(
+            "The longest time between two probes of a target until the first success.",
+            valueName: "duration"))
+    var idleInterval = PositiveDuration(.milliseconds(400))
 
     @Option(
         help: ArgumentHelp(
@@ -93,12 +100,12 @@ struct ProbingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "classic: workers (default: 20, or PARALLEL_CONNECTIONS).", valueName: "count"))
+            "classic: workers (default: 10, or PARALLEL_CONNECTIONS).", valueName: "count"))
     var parallel: PositiveCount?
 
     @Option(
         help: ArgumentHelp(
-            "classic: targets in a batch (default: 20, or PARALLEL_CONNECTIONS).",
+            "classic: targets in a batch (default: 10, or PARALLEL_CONNECTIONS).",
             valueName: "count"))
     var batch: PositiveCount?
 
@@ -116,6 +123,7 @@ struct ProbingOptions: ParsableArguments {
     func clientConfiguration() throws -> ClientConfiguration {
         var configuration = ClientConfiguration()
         configuration.usesGate = !noGate
+        configuration.idleRate = idleRate.count
         configuration.idleInterval = idleInterval.duration
         configuration.sentinels = sentinels
         configuration.interval = interval.duration
@@ -128,8 +136,8 @@ struct ProbingOptions: ParsableArguments {
         configuration.pacing = pacing
         configuration.seed = seed
         let inherited = try parallelConnectionsFromEnvironment()
-        configuration.parallel = parallel?.count ?? inherited ?? 20
-        configuration.batch = batch?.count ?? inherited ?? 20
+        configuration.parallel = parallel?.count ?? inherited ?? configuration.parallel
+        configuration.batch = batch?.count ?? inherited ?? configuration.batch
         return configuration
     }
 

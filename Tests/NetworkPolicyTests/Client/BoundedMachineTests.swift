@@ -35,12 +35,47 @@ import Testing
         }
     }
 
-    @Test("the gate idles at one probe a second and opens at the first success")
+    @Test(
+        "the gate idles no slower than it needs to: at the interval for few, at 200/s for more",
+        arguments: [
+            (1, 100), (10, 100), (20, 100), (40, 200), (60, 300), (80, 400), (1000, 400),
+            (100_000, 400),
+        ])
+    func idlePace(targets: Int, milliseconds: Int) {
+        #expect(
+            BoundedMachine.Configuration().idlePace(targets: targets)
+                == .milliseconds(milliseconds))
+        let m = machine(targets) { $0.maxInFlight = 1_000_000 }
+        var started = m
+        var actions: [ProbeAction] = []
+        started.start(now: t0, &actions)
+        guard targets <= 1000 else { return }
+        #expect(started.effectiveInterval == .milliseconds(milliseconds))
+    }
+
+    @Test("--idle-rate and --idle-interval set the idle pace, and --interval is its least")
+    func idleFlags() {
+        var configuration = BoundedMachine.Configuration()
+        configuration.idleRate = 10
+        #expect(configuration.idlePace(targets: 2) == .milliseconds(200))
+        configuration.idleInterval = .seconds(2)
+        #expect(configuration.idlePace(targets: 10) == .seconds(1))
+        #expect(configuration.idlePace(targets: 1000) == .seconds(2))
+        configuration.interval = .milliseconds(500)
+        #expect(configuration.idlePace(targets: 1) == .milliseconds(500))
+        configuration.idleInterval = .milliseconds(50)
+        #expect(configuration.idlePace(targets: 1) == .milliseconds(50))
+    }
+
+    @Test("the gate idles at one probe an idle interval and opens at the first success")
     func gate() {
         let count = 50
         var network = SimulatedNetwork(
             changes: (0..<count).map { t0 + .seconds(10) + .milliseconds(100 * $0) })
-        var m = machine(count)
+        var m = machine(count) {
+            $0.idleInterval = .seconds(1)
+            $0.idleRate = 1
+        }
         network.run(&m, until: t0 + .seconds(9))
         #expect(!m.isGateOpen)
         #expect(m.ledger.probes <= count * 10 && m.ledger.probes >= count * 9)
@@ -134,6 +169,6 @@ import Testing
         m.failed(flight, .reset, now: t0 + .milliseconds(4), &actions)
         m.connected(flight, retransmitted: false, now: t0 + .milliseconds(5))
         m.failed(999, .reset, now: t0 + .milliseconds(5), &actions)
-        #expect(actions == [.answered(target: target)])
+        #expect(actions == [.answered(target: target), .bounded(target: target)])
     }
 }

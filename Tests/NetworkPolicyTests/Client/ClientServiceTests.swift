@@ -8,14 +8,15 @@ import Testing
 /// The client pod over real sockets, with targets of every kind.
 @Suite struct ClientServiceTests {
     private func service(
-        _ loop: EventLoop, _ change: (inout ClientConfiguration) -> Void = { _ in }
+        _ loop: EventLoop, logger: Logger = silent,
+        _ change: (inout ClientConfiguration) -> Void = { _ in }
     ) throws -> ClientService {
         var configuration = ClientConfiguration()
         configuration.listen = anyPort
         configuration.interval = .milliseconds(10)
         configuration.idleInterval = .milliseconds(20)
         change(&configuration)
-        let service = ClientService(loop: loop, configuration: configuration, logger: silent)
+        let service = ClientService(loop: loop, configuration: configuration, logger: logger)
         try service.start()
         return service
     }
@@ -210,6 +211,8 @@ import Testing
                 "sonde_netpol_uncertainty_seconds_count 0",
                 "sonde_netpol_unbounded_results_total 2",
                 "sonde_netpol_probes_total{outcome=\"refused\"} 0",
+                "sonde_netpol_probes_total{outcome=\"unresolved\"} 0",
+                "sonde_probe_tracking_entries 0",
             ] {
                 #expect(body.contains(line + "\n"), "\(line)")
             }
@@ -221,8 +224,11 @@ import Testing
     @Test("a probe counts under one outcome when it ends: answers, failures and cancellations")
     func outcomes() {
         var ledger = ProbeLedger(targets: 1, expectation: .allow, attempts: 3)
-        for _ in 0..<7 { ledger.launched(0) }
         var actions: [ProbeAction] = []
+        for _ in 0..<7 {
+            ledger.launched(
+                0, lowerLoad: "--max-rate", now: Instant(nanoseconds: 1), &actions)
+        }
         var flight = Flight()
         flight.target = 0
         ledger.failed(flight, .refused, now: Instant(nanoseconds: 2), &actions)
@@ -297,15 +303,85 @@ import Testing
         }
     }
 
-    @Test("a name is looked up for every probe; one that does not resolve is unreachable")
+    @Test("a name is looked up for every probe; one that does not resolve is a kind of its own")
     func names() throws {
+        let log = LogCollector()
         try withLoop { loop in
-            let client = try service(loop) { $0.usesGate = false }
+            let client = try service(loop, logger: log.logger) { $0.usesGate = false }
             let list = #"[{"addresses":["no-such-host.invalid"],"ports":[80],"netpol":"x"}]"#
             ask(loop, client.address, "POST", "/check", body: list) { _, _, _ in
-                when(loop, { client.failures(.unreachable) + client.failures(.timedOut) >= 2 }) {
-                    client.drain(grace: .seconds(1)) {}
+                when(loop, { client.failures(.unresolved) >= 4 }) {
+                    #expect(client.failures(.unreachable) + client.failures(.timedOut) == 0)
+                    #expect(client.runLedger?.failedTargets == 0)
+                    #expect(client.runLedger?.targets.first?.lowerBound == 0)
+                    #expect(client.runLedger?.load.entries(at: loop.now) == client.inFlight)
+                    ask(loop, client.address, "GET", "/status") { _, body, _ in
+                        #expect(body.contains("\"unreachable\":0"))
+                        #expect(!body.contains("\"unresolved\":0"))
+                        client.drain(grace: .seconds(1)) {}
+                    }
                 }
+            }
+        }
+        #expect(log.has("no-such-host.invalid:80 (unresolved, failure 1)"))
+    }
+
+    @Test("uncertainty is unknown before the first result, and then known; one target never opens")
+    func uncertainty() throws {
+        let log = LogCollector()
+        try withLoop { loop in
+            let port = try freePort(loop)
+            let closed = try freePort(loop)
+            let client = try service(loop, logger: log.logger) { $0.usesGate = false }
+            let list = #"[{"addresses":["127.0.0.1"],"ports":[\#(port),\#(closed)],"netpol":"x"}]"#
+            ask(loop, client.address, "POST", "/check", body: list) { _, _, _ in
+                when(loop, { client.failures(.refused) >= 4 }) {
+                    ask(loop, client.address, "GET", "/status") { _, body, _ in
+                        #expect(body.contains(#""longestRoundTripMs":null"#))
+                        #expect(body.contains(#""largestUncertaintyMs":null"#))
+                        let target = try? target(
+                            loop, on: SocketAddress(.loopbackV4, port: port),
+                            ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+                        #expect(target != nil)
+                        when(loop, { client.detected == 1 }) {
+                            expectUncertainty(loop, client) { target?.close() }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(log.has("So far: 1 of 2 targets detected, largest uncertainty "))
+        #expect(log.has("Stopped: 1 of 2 targets detected, largest uncertainty "))
+        #expect(log.has("Probe load: at most "))
+        #expect(!log.has("uncertainty unknown"))
+    }
+
+    private func expectUncertainty(
+        _ loop: EventLoop, _ client: ClientService, then: @escaping () -> Void
+    ) {
+        ask(loop, client.address, "GET", "/status") { _, body, _ in
+            #expect(!body.contains(#""largestUncertaintyMs":null"#))
+            #expect(!body.contains(#""largestUncertaintyMs":0,"#))
+            #expect(body.contains(#""withoutLowerBound":0"#))
+            ask(loop, client.address, "GET", "/results") { _, body, _ in
+                #expect(body.contains(#""connectedat":"2"#))
+                ask(loop, client.address, "GET", "/metrics") { _, body, _ in
+                    #expect(body.contains("sonde_netpol_uncertainty_seconds_count 1\n"))
+                    client.drain(grace: .seconds(1), completion: then)
+                }
+            }
+        }
+    }
+
+    @Test("what a client without a run does not know has no sample")
+    func unknown() throws {
+        try withLoop { loop in
+            let client = try service(loop)
+            ask(loop, client.address, "GET", "/metrics") { _, body, _ in
+                #expect(body.contains("# TYPE sonde_netpol_effective_interval_seconds gauge\n"))
+                #expect(!body.contains("\nsonde_netpol_effective_interval_seconds "))
+                #expect(!body.contains("\nsonde_probe_rate "))
+                client.drain(grace: .seconds(1)) {}
             }
         }
     }

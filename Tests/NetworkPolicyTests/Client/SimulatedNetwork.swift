@@ -20,11 +20,16 @@ struct SimulatedNetwork {
     var random = SeededRandom(seed: 1)
     /// Targets whose handshake succeeds but that never send a head.
     var mute: Set<Int> = []
+    /// For how long after they open targets take connections, but answer none yet.
+    var warmUp = Duration.zero
+    /// While it lasts the client's process is stopped; the network is not.
+    var pauses: [ClosedRange<Instant>] = []
 
     private enum News { case connected(retransmitted: Bool), head, rejected }
     private struct Event {
         var time: Instant
         var flight: Int
+        var target: Int
         var generation: UInt32
         var news: News
     }
@@ -49,19 +54,27 @@ struct SimulatedNetwork {
     mutating func run<Machine: ProbePacing>(_ machine: inout Machine, until horizon: Instant) {
         var actions: [ProbeAction] = []
         machine.start(now: now, &actions)
-        var finished = carryOut(&actions)
+        if !carryOut(&actions) { resume(&machine, until: horizon) }
+    }
+
+    /// Goes on from where ``run(_:until:)`` ended.
+    mutating func resume<Machine: ProbePacing>(_ machine: inout Machine, until horizon: Instant) {
+        var actions: [ProbeAction] = []
+        var finished = false
         while !finished {
             let deadline = machine.nextDeadline.map { timerTime($0) }
             let news = heap.first?.time
             guard let next = [deadline, news].compactMap({ $0 }).min(), next <= horizon else {
                 break
             }
-            now = max(now, next)
-            if news == next, let event = heap.popFirst() {
+            now = max(now, awake(next))
+            // News before time: what waits in the kernel is told before a timer fires.
+            if news.map({ $0 <= now }) == true, let event = heap.popFirst() {
                 guard generations[event.flight] == event.generation else { continue }
                 switch event.news {
                 case .connected(let retransmitted):
                     machine.connected(event.flight, retransmitted: retransmitted, now: now)
+                    request(event.flight, event.target)
                 case .head:
                     machine.answered(event.flight, status: 200, now: now, &actions)
                 case .rejected:
@@ -74,6 +87,11 @@ struct SimulatedNetwork {
             peakInFlight = max(peakInFlight, machine.inFlight)
         }
         now = max(now, min(horizon, machine.nextDeadline ?? now))
+    }
+
+    /// The first moment from `time` on at which the process runs.
+    private func awake(_ time: Instant) -> Instant {
+        pauses.first { $0.contains(time) }?.upperBound ?? time
     }
 
     /// Timers count in whole milliseconds, and a busy loop is late.
@@ -96,7 +114,7 @@ struct SimulatedNetwork {
             case .answered: actionCounts["answered", default: 0] += 1
             case .denied: actionCounts["denied", default: 0] += 1
             case .movedToFailedQueue: actionCounts["failedQueue", default: 0] += 1
-            case .failed: break
+            case .failed, .bounded, .loadIsHigh: break
             case .finished: finished = true
             }
         }
@@ -119,24 +137,31 @@ struct SimulatedNetwork {
             if loss > 0, Double.random(in: 0..<1, using: &random) < loss { continue }
             let answer = arrival + random.duration(in: delay)
             guard passes else {
-                schedule(answer, flight, .rejected)
+                schedule(answer, flight, target, .rejected)
                 return
             }
-            schedule(answer, flight, .connected(retransmitted: index > 0))
-            if mute.contains(target) { return }
-            let head = answer + random.duration(in: delay) + random.duration(in: delay)
-            schedule(head, flight, .head)
+            schedule(answer, flight, target, .connected(retransmitted: index > 0))
             return
         }
+    }
+
+    /// The connection is known to stand: its request is sent.
+    private mutating func request(_ flight: Int, _ target: Int) {
+        guard !mute.contains(target) else { return }
+        var arrival = now + random.duration(in: delay)
+        if warmUp > .zero { arrival = max(arrival, changes[target] + warmUp) }
+        schedule(arrival + random.duration(in: delay), flight, target, .head)
     }
 
     private func isOpen(_ target: Int, at time: Instant) -> Bool {
         (time >= changes[target]) == (expectation == .allow)
     }
 
-    private mutating func schedule(_ time: Instant, _ flight: Int, _ news: News) {
+    private mutating func schedule(_ time: Instant, _ flight: Int, _ target: Int, _ news: News) {
         heap.insert(
-            Event(time: time, flight: flight, generation: generations[flight], news: news))
+            Event(
+                time: time, flight: flight, target: target, generation: generations[flight],
+                news: news))
     }
 }
 

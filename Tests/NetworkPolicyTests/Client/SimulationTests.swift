@@ -38,6 +38,102 @@ import Testing
         #expect(worst <= slack, "\(note): error \(worst)")
     }
 
+    @Test(
+        "targets that take connections and need 2 s to answer: the bounds hold the opening",
+        arguments: [Duration.milliseconds(1500), .seconds(3)])
+    func throttled(timeout: Duration) {
+        let count = 40
+        var random = SeededRandom(seed: 23)
+        var network = SimulatedNetwork(
+            changes: (0..<count).map { _ in
+                t0 + random.duration(in: .seconds(1) ... .seconds(5))
+            })
+        network.warmUp = .seconds(2)
+        var configuration = BoundedMachine.Configuration()
+        configuration.usesGate = false
+        configuration.timeout = timeout
+        var machine = BoundedMachine(policies: Array(0..<count), configuration: configuration)
+        network.run(&machine, until: t0 + .seconds(30))
+        check(machine, network, slack: .milliseconds(2110), "throttled")
+        for target in 0..<count {
+            guard let result = machine.ledger[target] else { continue }
+            let opening = network.changes[target]
+            let connected = result.connectedAt ?? Instant(nanoseconds: 0)
+            #expect(opening <= connected && connected <= opening + .milliseconds(110))
+            #expect((result.notBefore ?? t0) >= opening - .milliseconds(110))
+        }
+    }
+
+    @Test("a process that is stopped for 300 ms at a time books no timeout of 100 ms")
+    func pauses() {
+        let count = 50
+        var random = SeededRandom(seed: 29)
+        var network = SimulatedNetwork(
+            changes: (0..<count).map { _ in
+                t0 + random.duration(in: .seconds(1) ... .seconds(8))
+            })
+        network.blocked = .reject
+        network.delay = .milliseconds(5) ... .milliseconds(6)
+        network.pauses = (0..<20).map {
+            let start = t0 + .milliseconds(137 + 503 * $0)
+            return start...start + .milliseconds(300)
+        }
+        var configuration = BoundedMachine.Configuration()
+        configuration.usesGate = false
+        configuration.timeout = .milliseconds(100)
+        var machine = BoundedMachine(policies: Array(0..<count), configuration: configuration)
+        network.run(&machine, until: t0 + .seconds(30))
+        check(machine, network, slack: .milliseconds(450), "pauses")
+        #expect(machine.ledger.failures[Int(ProbeFailure.timedOut.rawValue)] == 0)
+        #expect(machine.ledger.failures[Int(ProbeFailure.refused.rawValue)] > 100)
+    }
+
+    @Test("the demo at its defaults, 20 clients of 10 targets: p99 of the error within 110 ms")
+    func demoDefaults() {
+        var errors: [Duration] = []
+        var random = SeededRandom(seed: 31)
+        let openings = (0..<200).map {
+            t0 + .milliseconds(600 + 20 * $0)
+                + random.duration(in: .milliseconds(20) ... .milliseconds(200))
+        }
+        for client in 0..<20 {
+            var network = SimulatedNetwork(
+                changes: (0..<10).map { openings[$0 * 20 + client] })
+            network.blocked = .reject
+            network.delay = .microseconds(50) ... .microseconds(100)
+            var configuration = BoundedMachine.Configuration()
+            configuration.seed = UInt64(client)
+            var machine = BoundedMachine(policies: Array(0..<10), configuration: configuration)
+            network.run(&machine, until: t0 + .seconds(20))
+            for target in 0..<10 {
+                errors.append(
+                    (machine.ledger[target]?.moment ?? network.now) - network.changes[target])
+            }
+        }
+        errors.sort()
+        #expect(errors[197] <= .milliseconds(110))
+    }
+
+    /// Late by more than an interval are only those that open before the gate does. It opens when
+    /// one of those that are open is probed: the fewer probes, the more of them there are.
+    @Test(
+        "1,000 targets at the defaults: at most 1 % is late by more than 110 ms", arguments: 0..<12)
+    func thousandDefaults(seed: Int) {
+        var network = SimulatedNetwork(
+            changes: (0..<1000).map { t0 + .milliseconds(1000 + 20 * $0) })
+        network.delay = .microseconds(50) ... .microseconds(100)
+        var configuration = BoundedMachine.Configuration()
+        configuration.seed = UInt64(seed)
+        var machine = BoundedMachine(policies: Array(0..<1000), configuration: configuration)
+        // All that open in the first second have been found by then; later ones meet an open gate.
+        network.run(&machine, until: t0 + .milliseconds(2150))
+        let late = (0..<50).count {
+            guard let result = machine.ledger[$0] else { return true }
+            return result.moment - network.changes[$0] > .milliseconds(110)
+        }
+        #expect(late <= 10)
+    }
+
     @Test("5,000 targets over ten minutes: all found, within an interval, bounds hold")
     func tenMinutes() {
         let count = 5000 / scale
