@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test("after a sleep, the first answer that is read does not time out those that wait behind it")
+    @Test("after a sleep, the first answer read does not time out those that wait behind it")
     func slept() {
         var machine = FanOutMachine(clients: 4, parallel: 4, seed: 1) { _ in
             RetryMachine.Policy(
