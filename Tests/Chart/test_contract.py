@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -19,6 +20,15 @@ DEFAULT_PORTS = {
 
 def command(container):
     return tuple(str(part) for part in container["args"][:2])
+
+
+def plain(text):
+    """A duration in Go's syntax as seconds: 1m0s and 60s are the same; else the text."""
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    if not re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s))+", text):
+        return text
+    return sum(float(number) * units[unit]
+               for number, unit in re.findall(r"([0-9.]+)(h|ms|m|s)", text))
 
 
 def merge(documents):
@@ -156,6 +166,28 @@ class ContractTests(unittest.TestCase):
         self.assertEqual({json.loads(line)["seed"] for line in logs}, {0, 1, 2})
         merged = merge(logs)
         self.assertEqual(merged["answered"], sum(json.loads(line)["answered"] for line in logs))
+
+    def test_default_values_are_those_of_the_binary(self):
+        compared, differing = 0, {}
+        for _, _, container in containers(rendered("defaults")):
+            if command(container) not in DEFAULT_PORTS:
+                continue
+            given = dict(str(part)[2:].partition("=")[::2] for part in container["args"][2:])
+            role = self.start({"args": [*command(container), "--help"]})
+            role.process.wait(20)
+            text = " ".join(role.output.split())
+            for part in re.split(r" (?=--[a-z-]+ <)", text):
+                flag = re.match(r"--([a-z-]+) <", part)
+                default = re.search(r"\(default: ([^)]*)\)", part)
+                if flag and default and flag[1] in given:
+                    compared += 1
+                    if plain(given[flag[1]]) != plain(default[1]):
+                        differing[flag[1]] = given[flag[1]]
+        # Only what the chart means to do otherwise: metrics are there to be scraped, and the
+        # long-lived servers take their time.
+        self.assertEqual(differing.pop("delay"), "20s..60s")
+        self.assertEqual({flag for flag in differing if flag != "metrics-listen"}, set(), differing)
+        self.assertGreater(compared, 20)
 
     def test_default_ports_are_those_of_the_binary(self):
         found = {}
