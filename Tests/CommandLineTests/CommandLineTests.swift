@@ -57,11 +57,8 @@ import Testing
 
     @Test("the demo's page has the figures of its table, and the command that made it")
     func demoReport() throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appending(path: "sonde-demo-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = folder.appending(path: "it's a report.html").path
+        let folder = try Folder()
+        let file = folder.path("it's a report.html")
         let outcome = try Program.run([
             "netpol", "demo", "--policies", "12", "--clients", "3", "--rate", "200", "--no-gate",
             "--interval", "20ms", "--report", file,
@@ -112,12 +109,9 @@ import Testing
 
     @Test("under the pods' names it acts as their roles; SIGTERM ends it with 0")
     func roles() throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("sonde-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let folder = try Folder()
         for name in ["netpolvalidator", "netpolproxy", "sampleapp"] {
-            let link = folder.appendingPathComponent(name)
+            let link = URL(fileURLWithPath: folder.path(name))
             try FileManager.default.createSymbolicLink(
                 at: link, withDestinationURL: Program.path)
             let running = try Running(["--listen", "127.0.0.1:0"], executable: link)

@@ -74,11 +74,8 @@ import Testing
 
     @Test("as egw-scale-utils, with the original's flags; SIGTERM: the result, exit code 0 or 1")
     func original() throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("sonde-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let link = folder.appendingPathComponent("egw-scale-utils")
+        let folder = try Folder()
+        let link = URL(fileURLWithPath: folder.path("egw-scale-utils"))
         try FileManager.default.createSymbolicLink(at: link, withDestinationURL: Program.path)
 
         let flags = [

@@ -137,7 +137,7 @@ import Testing
     func signals() throws {
         let (server, url) = try start(["--delay", "20s", "--grace", "10ms"])
         let client = try Running(["longlived", "client", url])
-        _ = client.awaitLog("Holding 1 connection")
+        #expect(client.awaitLog("Holding 1 connection") != nil)
         client.terminate()
         let ended = client.finish()
         #expect(ended.code == 1 && ended.output.contains("server-name"))

@@ -20,13 +20,8 @@ import Testing
     private func withFiles(
         _ contents: [String: String], _ body: (_ folder: String) throws -> Void
     ) throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("sonde-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (name, text) in contents {
-            try Data(text.utf8).write(to: folder.appendingPathComponent(name))
-        }
+        let folder = try Folder()
+        for (name, text) in contents { try folder.file(name, text) }
         try body(folder.path)
     }
 

@@ -3,13 +3,6 @@ import Testing
 
 /// The reload commands as a person or a script uses them.
 @Suite(.serialized) struct ReloadCommandTests {
-    private func folder() throws -> URL {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("sonde-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        return folder
-    }
-
     private func startBackend() throws -> (Running, String) {
         let running = try Running(
             ["reload", "backend", "pod-a", "0", "--listen-address", "127.0.0.1"])
@@ -54,9 +47,8 @@ import Testing
 
     @Test("what is not there is one line: unknown host 69, unwritable file 71, port in use 69")
     func unavailable() throws {
-        let folder = try folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let csv = folder.appendingPathComponent("data.csv").path
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
         let host = try Program.run(
             ["reload", "bench", "http://no.such.host.invalid/", "--csv", csv])
         #expect(host.code == 69 && host.errors.hasPrefix("sonde: resolve no.such.host.invalid: "))
@@ -81,15 +73,14 @@ import Testing
         #expect(second.code == 69)
         #expect(second.errors == "sonde: listen on \(address): address already in use\n")
         backend.terminate()
-        _ = backend.finish()
+        #expect(backend.finish().code == 0)
     }
 
     @Test("piped: a line a request, then the summary; the last line counts; files are written")
     func piped() throws {
-        let folder = try folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let csv = folder.appendingPathComponent("rows.csv").path
-        let json = folder.appendingPathComponent("summary.json").path
+        let folder = try Folder()
+        let csv = folder.path("rows.csv")
+        let json = folder.path("summary.json")
         let (backend, address) = try startBackend()
         let bench = [
             "reload", "bench", "http://\(address)/", "--requests", "100", "--clients", "4",
@@ -125,17 +116,16 @@ import Testing
         #expect(outcome.errors == "sonde: write /dev/full: no space left on device\n")
         #expect(outcome.output.contains("\nsuccess: "))
         backend.terminate()
-        _ = backend.finish()
+        #expect(backend.finish().code == 0)
     }
 
     @Test("nobody there: each attempt is counted, exit code 1")
     func refused() throws {
-        let folder = try folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let csv = folder.appendingPathComponent("data.csv").path
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
         let (backend, address) = try startBackend()
         backend.terminate()
-        _ = backend.finish()
+        #expect(backend.finish().code == 0)
         let outcome = try Program.run(
             [
                 "reload", "bench", "http://\(address)/", "--requests", "4", "--clients", "2",
@@ -150,15 +140,14 @@ import Testing
 
     @Test("SIGUSR1 sets a mark; Control-C ends with the summary")
     func signals() throws {
-        let folder = try folder()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let csv = folder.appendingPathComponent("data.csv").path
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
         let (backend, address) = try startBackend()
-        let page = folder.appendingPathComponent("report.html")
+        let page = folder.path("report.html")
         let bench = try Running(
             [
                 "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--rate", "500",
-                "--report", page.path,
+                "--report", page,
                 "--event", "0s=echo from the command; exit 2",
             ])
         #expect(bench.awaitLog("event 1 ended after ")?.hasSuffix("exit code 2") == true)
@@ -172,11 +161,11 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("mark 2 at ") })
         #expect(lines.contains { $0.hasPrefix("  command     exit code 2 after ") })
         #expect(!lines.contains("from the command"), "its output is no data")
-        let html = try String(contentsOf: page, encoding: .utf8)
+        let html = folder.text("report.html")
         #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
         #expect(html.contains("echo from the command; exit 2") && html.contains("open loop"))
         backend.terminate()
-        _ = backend.finish()
+        #expect(backend.finish().code == 0)
     }
 
     @Test("the help of each command names every flag with its unit and default")

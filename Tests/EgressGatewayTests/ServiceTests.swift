@@ -1,4 +1,3 @@
-import Foundation
 import Pacing
 import Reactor
 import Testing
@@ -194,9 +193,8 @@ import Testing
 
     @Test("the record has a line for every connection, in order, with its source")
     func record() throws {
-        let path = FileManager.default.temporaryDirectory
-            .appending(path: "sonde-\(UUID().uuidString).csv").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try Folder()
+        let path = folder.path("record.csv")
         try withLoop { loop in
             let target = try target(loop, allowed: "127.0.0.2/32") { $0.recordPath = path }
             try target.start()
@@ -213,7 +211,7 @@ import Testing
             }
             when(loop, { ended == 2 }) { target.drain(grace: .seconds(1)) {} }
         }
-        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        let lines = folder.text("record.csv").split(separator: "\n")
         #expect(lines.count == 3 && lines.first == "time,source,port,answered")
         let fields = lines.dropFirst().map { $0.split(separator: ",") }
         let answered = Dictionary(

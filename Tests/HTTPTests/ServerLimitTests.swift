@@ -148,6 +148,7 @@ import Testing
     func writeTimeout() throws {
         var configuration = HTTPServerConfiguration()
         configuration.writeTimeout = .milliseconds(50)
+        var hasEnded = false
         let large = [UInt8](repeating: 0x61, count: 16 << 20)
         try withLoop { loop in
             let server = HTTPServer(loop: loop, configuration: configuration) {
@@ -155,11 +156,17 @@ import Testing
             }
             let address = try server.listen(on: anyPort)
             let peer = Peer(loop: loop, to: address, isReading: false) { $0.send(get) }
-            loop.pollUntil({ server.requestCount == 1 && server.connectionCount == 0 }) {
-                peer.close()
+            peer.onChange = { peer in
+                guard let end = peer.end else { return }
+                #expect { try end.get() } throws: { ($0 as? UVError)?.kind == .reset }
+                hasEnded = true
+            }
+            when(loop, { server.requestCount == 1 && server.connectionCount == 0 }) {
                 server.close()
+                peer.connection.resumeReading()
             }
         }
+        #expect(hasEnded)
     }
 
     @Test("after its last allowed request a connection closes, and says so")

@@ -33,8 +33,11 @@ import Testing
         #expect(events.map(\.isGood) == [true, false])
         #expect(events[0].startNanoseconds >= 20_000_000)
         #expect(events[1].startNanoseconds >= 60_000_000)
-        #expect(log.count == 4 && log[0].contains("event 1 at ") && log[0].hasSuffix(": true"))
-        #expect(log[3].hasPrefix("event 2 ended after ") && log[3].hasSuffix("exit code 3"))
+        // On a busy machine the first command may end after the second one.
+        #expect(log.count == 4)
+        #expect(log.contains { $0.contains("event 1 at ") && $0.hasSuffix(": true") })
+        #expect(
+            log.contains { $0.hasPrefix("event 2 ended after ") && $0.hasSuffix("exit code 3") })
         let rows = try Recording(folder.path("data.csv"))
         #expect(Set(rows.rows.map { $0[7] }) == ["", "1", "2"])
         let windows = done.timeline.windows

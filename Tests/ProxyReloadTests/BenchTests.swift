@@ -144,7 +144,8 @@ import Testing
             try bench(loop, peer.address, csv: folder.path("data.csv")) {
                 $0.clients = 1
                 $0.requests = 4
-                $0.timeout = .milliseconds(100)
+                // Only where it has to pass: on a busy machine a good answer may take as long.
+                $0.timeout = outcome == .timedOut ? .milliseconds(200) : .seconds(20)
             } done: {
                 report = $0
                 requests = peer.requests

@@ -7,11 +7,6 @@ import Testing
 
 /// Files and pipes that are written in the background.
 @Suite(.serialized) struct BackgroundWriterTests {
-    private func temporaryPath() -> String {
-        FileManager.default.temporaryDirectory
-            .appendingPathComponent("sonde-writer-\(UUID().uuidString)").path
-    }
-
     private func write(_ bytes: [UInt8], to writer: BackgroundWriter) {
         let chunk = writer.takeChunk()
         bytes.withUnsafeBytes { chunk.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
@@ -20,8 +15,8 @@ import Testing
 
     @Test("every byte arrives, in order, and the file is closed at the end")
     func order() throws {
-        let path = temporaryPath()
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try Folder()
+        let path = folder.path("file")
         var expected: [UInt8] = []
         var outcomes: [UVError?] = []
         weak var watched: BackgroundWriter?
@@ -77,9 +72,9 @@ import Testing
 
     @Test("a reader that does not read holds the writer back, and nothing is lost when it does")
     func backpressure() throws {
-        let path = temporaryPath()
+        let folder = try Folder()
+        let path = folder.path("file")
         #expect(mkfifo(path, 0o600) == 0)
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let reader = open(path, O_RDONLY | O_NONBLOCK)
         defer { Foundation.close(reader) }
         var drained = 0

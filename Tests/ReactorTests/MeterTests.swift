@@ -17,9 +17,10 @@ import Testing
             let meter = loop.meter()
             var timers: [Reactor.Timer] = []
             let block = Reactor.Timer(loop: loop) {
+                // As long as this, because lag is sampled once a second.
                 Foundation.Thread.sleep(forTimeInterval: 1.1)
                 let end = Reactor.Timer(loop: loop) {
-                    #expect(count(meter.turns, above: .seconds(1)) == 1)
+                    #expect(count(meter.turns, above: .seconds(1)) >= 1)
                     #expect(count(meter.lags, above: .milliseconds(50)) >= 1)
                     #expect(meter.turns.sum >= .milliseconds(1100))
                     #expect(meter.lags.sum >= .milliseconds(50))
@@ -83,9 +84,8 @@ import Testing
 
     @Test("a file is read whole; one that is missing, too long or no file is named")
     func input() throws {
-        let path = FileManager.default.temporaryDirectory
-            .appending(path: "sonde-\(UUID().uuidString)").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try Folder()
+        let path = folder.path("file")
         let content = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         try Data(content).write(to: URL(fileURLWithPath: path))
         #expect(try InputFile.read(path) == content)

@@ -30,13 +30,12 @@ import Testing
 
     @Test("a file is written piece by piece; one that cannot be made is named")
     func file() throws {
-        let path = FileManager.default.temporaryDirectory
-            .appending(path: "sonde-\(UUID().uuidString)").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try Folder()
+        let path = folder.path("file")
         let file = try OutputFile(path: path)
         try file.write(Array("one\n".utf8))
         try file.write(Array("two\n".utf8))
-        #expect(try String(contentsOfFile: path, encoding: .utf8) == "one\ntwo\n")
+        #expect(folder.text("file") == "one\ntwo\n")
         file.close()
         file.close()
         #expect(throws: UVError.self) { try file.write([1]) }

@@ -295,11 +295,18 @@ import Testing
         try withLoop { loop in
             let mute = try target(loop, [])
             let client = try service(loop) { $0.usesGate = false }
+            var isDrained = false
             ask(loop, client.address, "POST", "/check", body: list(mute.localAddress)) { _, _, _ in
                 when(loop, { client.inFlight >= 3 }) {
-                    client.drain(grace: .seconds(1)) { mute.close() }
+                    client.drain(grace: .seconds(1)) {
+                        isDrained = true
+                        mute.close()
+                    }
+                    #expect(client.inFlight == 0 && client.detected == 0)
                 }
             }
+            loop.run()
+            #expect(isDrained)
         }
     }
 

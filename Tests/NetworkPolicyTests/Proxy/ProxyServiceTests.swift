@@ -308,6 +308,8 @@ import Testing
         let silent = try bench.client(.silent)
         bench.initiate([list])
         bench.run { silent.accepted == 1 }
+        #expect(silent.abandoned == 0)
         bench.end()
+        #expect(silent.accepted == 1 && silent.lists.isEmpty)
     }
 }
