@@ -73,6 +73,21 @@ extension TCPConnection {
         }
     }
 
+    /// Of what was ever queued, the bytes that the peer has confirmed, up to a constant: it grows
+    /// while the peer takes something, within one large write too. Only the difference of two
+    /// values means something, and only while something is queued.
+    public var takenBytes: Int64 {
+        guard state == .open, let descriptor else { return 0 }
+        let unsent = stream { uv_stream_get_write_queue_size($0) }
+        return queuedTotal &- Int64(unsent) &- Int64(sonde_unconfirmed(descriptor))
+    }
+
+    /// Bytes that have come and were not read yet; 0 where it is not open.
+    public var unreadBytes: Int {
+        guard state == .open, let descriptor else { return 0 }
+        return Int(sonde_unread(descriptor))
+    }
+
     private var outcome: WriteOutcome {
         guard queuedBytes > TCPConnection.highWaterBytes else { return .flowing }
         owesWritable = true
@@ -100,6 +115,7 @@ extension TCPConnection {
             reportWriteFailure(code)
         } else {
             queuedBytes += bytes.count
+            queuedTotal &+= Int64(bytes.count)
         }
     }
 

@@ -46,6 +46,9 @@ public final class TCPConnection {
     /// Bytes accepted by ``write(_:)`` that the kernel has not taken yet.
     public internal(set) var queuedBytes = 0
 
+    /// All bytes that ever had to be queued.
+    var queuedTotal: Int64 = 0
+
     /// ``write(_:)`` answers `backpressured` while more than this many bytes are queued;
     /// ``onWritable`` follows at half of it.
     public static let highWaterBytes = 256 * 1024
@@ -272,7 +275,7 @@ public final class TCPConnection {
 
     // MARK: - Private
 
-    private var descriptor: Int32? {
+    var descriptor: Int32? {
         var descriptor: Int32 = -1
         let code = handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
             uv_fileno($0, &descriptor)
@@ -327,8 +330,13 @@ public final class TCPConnection {
 
     private func fail(_ error: UVError) {
         let completion = self.completion
+        let context = self.context
         close()
-        completion?(self, .failure(error))
+        guard let completion else { return }
+        // Whose it is, is asked in the completion.
+        self.context = context
+        completion(self, .failure(error))
+        if self.context === context { self.context = nil }
     }
 
     private func cancelConnectDeadline() {

@@ -61,6 +61,8 @@ import Testing
         }
     }
 
+    private final class Owner {}
+
     @Test(
         "a closed port is refused, once, after connect has returned; then the object connects again"
     )
@@ -72,17 +74,20 @@ import Testing
             let closed = gone.localAddress
             gone.close()
             let connection = TCPConnection(loop: loop)
+            let owner = Owner()
+            connection.context = owner
             var outcomes = 0
             connection.onClose = { connection in
-                #expect(outcomes == 1 && connection.isIdle)
+                #expect(outcomes == 1 && connection.isIdle && connection.context == nil)
                 connection.connect(to: open) { connection, result in
                     #expect(throws: Never.self) { try result.get() }
                     connection.abort()
                     listener.close()
                 }
             }
-            connection.connect(to: closed) { _, result in
+            connection.connect(to: closed) { connection, result in
                 outcomes += 1
+                #expect(connection.context === owner, "whose it is can be asked")
                 guard case .failure(let error) = result else {
                     Issue.record("nobody listens there")
                     return
