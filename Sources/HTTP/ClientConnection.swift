@@ -11,7 +11,7 @@ final class ClientConnection {
     /// The idle deadline.
     var token: DeadlineToken?
     private var machine = ClientConnectionMachine()
-    private var kept: [UInt8] = []
+    private var kept = KeptBytes()
     /// Requests that it has carried, the one under way included.
     private var requestCount = 0
     private var isPaused = false
@@ -23,8 +23,23 @@ final class ClientConnection {
         connection = TCPConnection(loop: client.loop)
     }
 
+    /// Those of `addresses` that a connection from `source` can have: of its family. All, where
+    /// none is, so that the failure tells why.
+    static func reachable(
+        _ addresses: [SocketAddress], from source: SocketAddress?
+    ) -> ArraySlice<SocketAddress> {
+        guard let source else { return addresses[...] }
+        let same = addresses.filter { $0.ipAddress.isIPv6 == source.ipAddress.isIPv6 }
+        return same.isEmpty ? addresses[...] : same[...]
+    }
+
     /// Connects to the first of `addresses` that answers.
-    func connect(to addresses: ArraySlice<SocketAddress>, for call: HTTPClientCall) {
+    ///
+    /// - Parameter earlier: the failure to tell unless the last one is the other side's too.
+    func connect(
+        to addresses: ArraySlice<SocketAddress>, for call: HTTPClientCall,
+        after earlier: UVError? = nil
+    ) {
         guard let first = addresses.first else { return }
         self.call = call
         call.stage = .connected(self)
@@ -34,12 +49,14 @@ final class ClientConnection {
         ) { [self] _, result in
             switch result {
             case .success: opened()
-            case .failure(let error) where addresses.count == 1 || error.isLocal:
-                lost(HTTPError.connect(error))
-            case .failure:
+            case .failure(let error):
+                // This machine may lack a family of addresses, and still have the other.
+                let worst = error.isLocal ? earlier ?? error : error
+                if addresses.count == 1 { return lost(HTTPError.connect(worst)) }
                 // The connection object is free again when its handle is closed.
                 connection.onClose = { [self] _ in
-                    if !isClosed { connect(to: addresses.dropFirst(), for: call) }
+                    if isClosed { return }
+                    connect(to: addresses.dropFirst(), for: call, after: worst)
                 }
             }
         }
@@ -94,15 +111,17 @@ final class ClientConnection {
         if isClosed { return }
         guard !kept.isEmpty else {
             let consumed = process(bytes)
-            if consumed < bytes.count, !isClosed { kept.append(contentsOf: bytes[consumed...]) }
+            if consumed < bytes.count, !isClosed {
+                kept.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+            }
             return
         }
-        kept.append(contentsOf: bytes)
+        kept.append(bytes)
         // Taken out for the length of the call: a callback may do anything.
-        let taken = kept
-        kept = []
-        let consumed = taken.withUnsafeBytes { process($0) }
-        if consumed < taken.count, !isClosed { kept = Array(taken[consumed...]) }
+        var taken = KeptBytes()
+        swap(&taken, &kept)
+        taken.consume(taken.withUnsafeBytes { process($0) })
+        if !isClosed { kept = taken }
     }
 
     /// Runs the machine over `bytes`; returns how many it used up.

@@ -22,11 +22,12 @@ public final class HTTPClient {
     /// Idle connections, the one used last at the end.
     private var idleConnections: [Origin: [ClientConnection]] = [:]
     /// Requests that wait for a connection.
-    private var waiting: [HTTPClientCall] = []
+    private var waiting = WaitingLine<Origin, HTTPClientCall>()
     /// Every request that is not done.
     private var calls: [ObjectIdentifier: HTTPClientCall] = [:]
     private let idleDeadlines: Deadlines<ClientConnection>
-    private var callDeadlines: [Duration: Deadlines<HTTPClientCall>] = [:]
+    private var callDeadlines = DeadlineHeap<HTTPClientCall>()
+    private var callTimer: Timer?
     private var isClosed = false
 
     /// Connections that are open or being opened.
@@ -92,8 +93,10 @@ public final class HTTPClient {
                 self, checked, body: body, options: options, completion: completion)
             call.onHead = onHead
             call.onSlice = onSlice
+            if call.timeout <= .zero { throw HTTPError(.timedOut, fault: .local) }
             calls[ObjectIdentifier(call)] = call
-            call.token = deadlines(call.timeout).start(call)
+            call.token = callDeadlines.start(call, at: loop.now + call.timeout)
+            armCallTimer()
             dispatch(call)
             return call
         } catch {
@@ -104,15 +107,15 @@ public final class HTTPClient {
 
     /// Finds a connection for `call`: an idle one, a new one, or a place in the queue.
     func dispatch(_ call: HTTPClientCall) {
+        call.stage = .waiting
         if let connection = takeIdle(for: call.origin) {
             connection.start(call)
         } else if connectionCount < configuration.maximumConnections {
             open(call)
-        } else if let unused = idleConnections.values.lazy.compactMap(\.first).first {
-            waiting.append(call)
-            unused.close()  // makes room, which is given to whoever waits
         } else {
-            waiting.append(call)
+            call.ticket = waiting.append(call, call.origin)
+            // Makes room, which is given to whoever waits.
+            idleConnections.values.first?.first?.close()
         }
     }
 
@@ -127,7 +130,9 @@ public final class HTTPClient {
             call.origin.host, port: call.origin.port, loop: loop
         ) { [self] result in
             switch result {
-            case .success(let addresses): connection.connect(to: addresses[...], for: call)
+            case .success(let addresses):
+                let reachable = ClientConnection.reachable(addresses, from: call.origin.source)
+                connection.connect(to: reachable, for: call)
             case .failure(let error):
                 call.stage = .waiting
                 connectionEnded()
@@ -142,9 +147,7 @@ public final class HTTPClient {
     /// A connection has become idle: for whoever waits, or for the pool.
     func idle(_ connection: ClientConnection) {
         if isClosed { return connection.close() }
-        if let index = waiting.firstIndex(where: { $0.origin == connection.origin }) {
-            return connection.start(waiting.remove(at: index))
-        }
+        if let call = waiting.popFirst(of: connection.origin) { return connection.start(call) }
         // Others wait for other origins: their turn.
         if !waiting.isEmpty { return connection.close() }
         var pool = idleConnections[connection.origin] ?? []
@@ -176,30 +179,40 @@ public final class HTTPClient {
     /// There is room for another connection.
     func connectionEnded() {
         connectionCount -= 1
-        guard !isClosed, !waiting.isEmpty, connectionCount < configuration.maximumConnections
+        guard !isClosed, connectionCount < configuration.maximumConnections,
+            let call = waiting.popFirst()
         else { return }
-        open(waiting.removeFirst())
+        open(call)
     }
 
     // MARK: Ending
 
     func ended(_ call: HTTPClientCall) {
         calls[ObjectIdentifier(call)] = nil
-        if let token = call.token { deadlines(call.timeout).cancel(token) }
+        if let token = call.token { _ = callDeadlines.cancel(token) }
         call.token = nil
-        waiting.removeAll { $0 === call }
+        if let ticket = call.ticket { waiting.remove(ticket) }
+        // A timer without deadlines must not keep the loop running.
+        if callDeadlines.isEmpty { callTimer?.cancel() }
     }
 
-    /// One class for each duration in use; programs have few.
-    private func deadlines(_ timeout: Duration) -> Deadlines<HTTPClientCall> {
-        if let known = callDeadlines[timeout] { return known }
-        let new = Deadlines<HTTPClientCall>(loop: loop, timeout: timeout) { call in
+    /// The timer stays where it is when a deadline is withdrawn: it finds nothing due, and goes on.
+    private func armCallTimer() {
+        guard let deadline = callDeadlines.nextDeadline else { return }
+        let timer = callTimer ?? Timer(loop: loop) { [self] in callsExpire() }
+        callTimer = timer  // `close` breaks the cycle
+        if let earlier = timer.deadline, earlier <= deadline { return }
+        timer.schedule(at: deadline)
+    }
+
+    private func callsExpire() {
+        let now = loop.now
+        while let call = callDeadlines.popExpired(now: now) {
             call.token = nil
             // Waiting for a connection of one's own is nobody else's doing.
             call.fail(HTTPError(.timedOut, fault: call.isWaiting ? .local : .remote))
         }
-        callDeadlines[timeout] = new
-        return new
+        armCallTimer()
     }
 
     /// Fails what is under way (`closed`), and closes every connection. Idempotent.
@@ -210,8 +223,8 @@ public final class HTTPClient {
         for connection in idleConnections.values.flatMap({ $0 }) { connection.close() }
         idleConnections = [:]
         idleDeadlines.close()
-        for deadlines in callDeadlines.values { deadlines.close() }
-        callDeadlines = [:]
+        callTimer?.close()
+        callTimer = nil
     }
 }
 

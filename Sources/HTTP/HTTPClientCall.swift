@@ -24,10 +24,12 @@ public final class HTTPClientCall {
 
     var stage = Stage.waiting
     var token: DeadlineToken?
+    /// Its place among those that wait for a connection.
+    var ticket: UInt64?
     /// Whether it has met a stale connection already: once is nobody's fault.
     var hasRetried = false
     var response: HTTPClientResponse?
-    private var collected: [UInt8] = []
+    private(set) var collected: [UInt8] = []
     private var receivedBytes: Int64 = 0
 
     var onHead: ((ResponseView) -> Void)?
@@ -86,10 +88,9 @@ public final class HTTPClientCall {
     func receivedHead(_ view: ResponseView, reused: Bool) {
         response = HTTPClientResponse(view)
         response?.usedOpenConnection = reused
-        if onSlice == nil, case .contentLength(let length) = view.head.framing,
-            length <= maximumBodyBytes
-        {
-            collected.reserveCapacity(Int(length))
+        // A length is only a claim, so not too much is staked on it.
+        if onSlice == nil, case .contentLength(let length) = view.head.framing {
+            collected.reserveCapacity(Int(min(length, 64 << 10)))
         }
         onHead?(view)
     }

@@ -1,0 +1,81 @@
+/// Who waits for one of a limited number of things: first come, first served, of all or of one key.
+///
+/// Every operation is O(1), spread over many: a ticket that is given back or served stays where it
+/// was in the lines, and is passed over or cleared away later.
+struct WaitingLine<Key: Hashable, Waiter> {
+    private struct Line {
+        var tickets: [UInt64] = []
+        var first = 0
+
+        mutating func next() -> UInt64? {
+            guard first < tickets.count else { return nil }
+            defer { first += 1 }
+            return tickets[first]
+        }
+    }
+
+    private var waiters: [UInt64: (key: Key, waiter: Waiter)] = [:]
+    private var all = Line()
+    private var lines: [Key: Line] = [:]
+    private var lastTicket: UInt64 = 0
+    /// Tickets in `all` or in one of `lines` for which nobody waits.
+    private var stale = 0
+
+    var isEmpty: Bool { waiters.isEmpty }
+    var count: Int { waiters.count }
+    /// Of memory: tickets in both kinds of lines.
+    var ticketCount: Int { lines.values.reduce(all.tickets.count) { $0 + $1.tickets.count } }
+
+    /// - Returns: the ticket for ``remove(_:)``.
+    mutating func append(_ waiter: Waiter, _ key: Key) -> UInt64 {
+        lastTicket += 1
+        waiters[lastTicket] = (key, waiter)
+        all.tickets.append(lastTicket)
+        lines[key, default: Line()].tickets.append(lastTicket)
+        return lastTicket
+    }
+
+    /// Somebody waits no longer; does nothing for who has been served.
+    mutating func remove(_ ticket: UInt64) {
+        if serve(ticket) != nil { clearAway() }
+    }
+
+    mutating func popFirst() -> Waiter? {
+        while let ticket = all.next() {
+            guard let waiter = serve(ticket) else { continue }
+            clearAway()
+            return waiter
+        }
+        return nil
+    }
+
+    mutating func popFirst(of key: Key) -> Waiter? {
+        while let ticket = lines[key]?.next() {
+            guard let waiter = serve(ticket) else { continue }
+            clearAway()
+            return waiter
+        }
+        return nil
+    }
+
+    private mutating func serve(_ ticket: UInt64) -> Waiter? {
+        guard let entry = waiters.removeValue(forKey: ticket) else { return nil }
+        stale += 1
+        return entry.waiter
+    }
+
+    /// Goes through all lines when at least half of what is in them is stale.
+    private mutating func clearAway() {
+        guard stale > waiters.count + 16 else { return }
+        stale = 0
+        all = cleared(all)
+        lines = lines.compactMapValues {
+            let line = cleared($0)
+            return line.tickets.isEmpty ? nil : line
+        }
+    }
+
+    private func cleared(_ line: Line) -> Line {
+        Line(tickets: line.tickets[line.first...].filter { waiters[$0] != nil })
+    }
+}
