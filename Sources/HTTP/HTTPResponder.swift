@@ -36,12 +36,57 @@ public struct HTTPResponder {
         }
     }
 
-    /// Answers with content in an array.
+    /// Answers with content in an array. A large one is not copied, but held until it is sent.
     @discardableResult
     public func respond(
         status: Int, contentType: StaticString? = nil, body: [UInt8] = []
     ) -> Bool {
-        body.withUnsafeBytes { respond(status: status, contentType: contentType, body: $0) }
+        if body.count > ServerConnection.copiedBytes {
+            return respond(status: status, contentType: contentType, pieces: [body])
+        }
+        return body.withUnsafeBytes {
+            respond(status: status, contentType: contentType, body: $0)
+        }
+    }
+
+    /// Answers with content that lies in pieces, which are held and sent as the peer takes them.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString? = nil, pieces: [[UInt8]]
+    ) -> Bool {
+        var iterator = pieces.makeIterator()
+        let length = pieces.reduce(0) { $0 + Int64($1.count) }
+        return send(status, contentType, .length(length)) { iterator.next() }
+    }
+
+    /// Answers with content that is made while it is sent, chunked: so much of it as the peer
+    /// takes, and not more.
+    ///
+    /// - Parameter next: makes the next piece; nil after the last one. Dropped with the peer.
+    @discardableResult
+    public func respond(
+        status: Int, contentType: StaticString? = nil, next: @escaping () -> [UInt8]?
+    ) -> Bool {
+        send(status, contentType, .unknown, next)
+    }
+
+    private func send(
+        _ status: Int, _ contentType: StaticString?, _ content: ResponseContent,
+        _ next: @escaping () -> [UInt8]?
+    ) -> Bool {
+        guard let connection = exchange.connection else { return false }
+        let plan = begin(connection, status: status, content: content) { (writer: HeadWriter) in
+            if let contentType { writer.field(literal: "Content-Type", contentType) }
+        }
+        guard plan != nil else { return false }
+        let writer = HTTPResponseWriter(exchange: exchange, generation: generation)
+        // To HEAD only the head is sent: nothing need be made for it.
+        if plan?.sendsContent == false {
+            writer.finish()
+        } else {
+            ContentPump(writer, next: next).run()
+        }
+        return true
     }
 
     /// Answers with text, as `text/plain; charset=utf-8` unless said otherwise.
@@ -107,6 +152,16 @@ public struct HTTPResponder {
         }
     }
 
+    /// 503, for what may be tried again after so many seconds (RFC 9110 §10.2.3).
+    @discardableResult
+    public func respondUnavailable(retryAfter seconds: Int64, _ text: StaticString) -> Bool {
+        let body = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        return send(status: 503, body) { (writer: HeadWriter) in
+            writer.field(literal: "Retry-After", seconds)
+            writer.field(literal: "Content-Type", "text/plain; charset=utf-8")
+        }
+    }
+
     // MARK: Content in pieces
 
     /// Starts an answer whose content follows in pieces.
@@ -122,7 +177,9 @@ public struct HTTPResponder {
             (writer: HeadWriter) throws(HTTPCodecError) in
             try writer.fields(response.headerFields)
         }
-        return plan.map { _ in HTTPResponseWriter(exchange: exchange, generation: generation) }
+        guard plan != nil else { return nil }
+        connection.flushUnlessProcessing()
+        return HTTPResponseWriter(exchange: exchange, generation: generation)
     }
 
     // MARK: The peer and its content
@@ -183,7 +240,7 @@ public struct HTTPResponder {
     ) -> ResponsePlan? {
         let server = connection.server
         guard exchange.generation == generation else { return nil }
-        if server.isDraining || connection.isTooOld {
+        if connection.isTooOld || connection.isLastOfDrain(exchange) {
             exchange.machine.pointee.stopAfterCurrent()
         }
         guard

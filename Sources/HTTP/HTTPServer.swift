@@ -38,6 +38,9 @@ public final class HTTPServer {
     private var drainTimer: Timer?
     private var drainCompletion: (() -> Void)?
 
+    /// What all connections collect.
+    var budget: BodyBudget
+
     /// Requests whose head was complete, since the server was made.
     public var requestCount: UInt64 { requests }
     var requests: UInt64 = 0
@@ -98,6 +101,7 @@ public final class HTTPServer {
         self.headHandler = headHandler
         hasDate = configuration.date != nil
         context = HTTPCodecContext(limits: configuration.limits)
+        budget = BodyBudget(limit: configuration.maximumBodyMemory)
         requestLimit =
             configuration.maximumRequestsPerConnection.map { UInt32(clamping: $0) } ?? .max
         func deadlines(_ timeout: Duration) -> Deadlines<ServerConnection> {
@@ -180,6 +184,8 @@ public final class HTTPServer {
 
     /// Stops accepting, lets the requests under way finish (`Connection: close`) and closes.
     ///
+    /// Under way is what a peer had sent before it was told so, pipelined requests included.
+    ///
     /// - Parameters:
     ///   - grace: after this long what is still open is reset.
     ///   - completion: called once, when the last connection is gone.
@@ -189,7 +195,11 @@ public final class HTTPServer {
             earlier?()
             completion()
         }
-        if isDraining { return }
+        if isDraining {
+            // Closed or drained already: nobody else would come and call.
+            if connections.isEmpty { loop.enqueue { [self] in finishDraining() } }
+            return
+        }
         isDraining = true
         closeListeners()
         // From the next turn on: a handler may be what asked for it.

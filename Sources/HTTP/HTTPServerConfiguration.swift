@@ -10,6 +10,12 @@ public struct HTTPServerConfiguration {
     public var headTimeout = Duration.seconds(10)
     /// Between two pieces of content; then 408.
     public var bodyTimeout = Duration.seconds(30)
+    /// From the first piece of content that is waited for to the last one, however steadily it
+    /// trickles; then 408. Content that a handler takes in slices has no such end.
+    public var bodyDuration = Duration.seconds(300)
+    /// Content that is being collected, of all connections together, in bytes. What is longer than
+    /// all of it is answered with 413, and what finds no room now with 503 and Retry-After.
+    public var maximumBodyMemory: Int64 = 256 << 20
     /// Between two requests; then the connection closes, within an eighth of this.
     public var idleTimeout = Duration.seconds(60)
     /// How long a peer may take nothing of what is queued for it; then a reset.

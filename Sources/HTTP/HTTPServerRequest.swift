@@ -40,9 +40,7 @@ public struct HTTPServerRequest {
     /// reads. `body` stays valid until the handler returns.
     public func takeBody() -> [UInt8] {
         if exchange.body.count == body.count, !body.isEmpty {
-            let taken = exchange.body
-            exchange.body = []
-            return taken
+            return exchange.takeBody()
         }
         return [UInt8](body)
     }

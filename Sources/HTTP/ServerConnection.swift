@@ -25,8 +25,7 @@ final class ServerConnection {
     /// How often the idle deadline has passed since the last request.
     var idleRounds: UInt8 = 0
     private var requestCount: UInt32 = 0
-    /// What was queued when the write deadline started: less at its end is progress.
-    var queuedAtStart: UInt32 = 0
+    var progress = WriteProgress()
 
     /// When its next answer is to be the last; never, where the server has no limit.
     private let oldAt: Instant
@@ -77,11 +76,11 @@ final class ServerConnection {
             guard self.exchange === exchange else { return flush() }
             if consumed < bytes.count {
                 exchange.kept.pointee.append(
-                    contentsOf: UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+                    UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
             }
             settle(exchange)
         } else {
-            exchange.kept.pointee.append(contentsOf: bytes)
+            exchange.kept.pointee.append(bytes)
             processKept(exchange)
             settle()
         }
@@ -89,15 +88,11 @@ final class ServerConnection {
 
     func processKept(_ exchange: ServerExchange) {
         // Taken out for the length of the call: the handler may do anything, even close.
-        var kept: [UInt8] = []
+        var kept = KeptBytes()
         swap(&kept, &exchange.kept.pointee)
         let consumed = kept.withUnsafeBytes { process($0, exchange) }
         guard self.exchange === exchange else { return }
-        if consumed == kept.count {
-            kept.removeAll(keepingCapacity: kept.capacity <= 4096)
-        } else if consumed > 0 {
-            kept.removeFirst(consumed)
-        }
+        kept.consume(consumed)
         exchange.kept.pointee = kept
     }
 
@@ -133,6 +128,8 @@ final class ServerConnection {
                 finish(.closeLingering)
                 return bytes.count
             }
+            // Before more is answered, whether the peer takes what there is.
+            if server.output.count >= Self.outputBytes { flush() }
             if self.exchange !== exchange || exchange.isBackpressured || exchange.isBodyPaused
                 || (consumed == bytes.count && exchange.machine.pointee.isIdle)
             {
@@ -197,8 +194,10 @@ final class ServerConnection {
     ) {
         let limit = min(limit, server.context.limits.maximumBodyBytes)
         if case .contentLength(let length) = view.head.framing {
-            if length > limit { return refuseContent(exchange) }
-            exchange.body.reserveCapacity(Int(length))
+            if length > limit { return refuseContent(.never, exchange) }
+            let verdict = server.budget.verdict(count: length)
+            if verdict != .fits { return refuseContent(verdict, exchange) }
+            exchange.reserveBody(length)
         }
         exchange.handling = .collect(limit: limit, then: handler)
         exchange.save(view, bytes)
@@ -211,12 +210,18 @@ final class ServerConnection {
         server.output.continueResponse()
     }
 
-    private func refuseContent(_ exchange: ServerExchange) {
+    /// - Parameter verdict: whether it is too much at any time, or just now.
+    private func refuseContent(_ verdict: BodyBudget.Verdict, _ exchange: ServerExchange) {
         exchange.handling = .ignore
-        exchange.body = []
+        _ = exchange.takeBody()
         let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
-        server.configuration.onContentRefused?(413, responder.peerAddress)
-        responder.respond(status: 413, literal: "content too large\n")
+        let peer = responder.peerAddress
+        server.configuration.onContentRefused?(verdict == .later ? 503 : 413, peer)
+        if verdict == .later {
+            responder.respondUnavailable(retryAfter: 1, "no memory for more content now\n")
+        } else {
+            responder.respond(status: 413, literal: "content too large\n")
+        }
     }
 
     // Never inlined: `process` would begin their checked accesses for requests without content too.
@@ -226,10 +231,14 @@ final class ServerConnection {
         case .ignore: break
         case .stream(let onSlice, _): onSlice(slice)
         case .collect(let limit, _):
-            if Int64(exchange.body.count) + Int64(slice.count) > limit {
-                refuseContent(exchange)
+            let held = Int64(exchange.body.count)
+            let count = Int64(slice.count)
+            let verdict =
+                held + count > limit ? .never : server.budget.verdict(held: held, count: count)
+            if verdict == .fits {
+                exchange.appendBody(slice)
             } else {
-                exchange.body.append(contentsOf: slice)
+                refuseContent(verdict, exchange)
             }
         }
     }

@@ -7,6 +7,11 @@ extension ServerConnection {
     /// Content up to this many bytes is copied behind its head, to leave in one system call.
     static let copiedBytes = 32 * 1024
 
+    /// With this much written in one turn it goes out before more is made. Together with what
+    /// `TCPConnection` queues below its high-water mark, this is all that a peer can make a
+    /// connection hold that does not take its answers.
+    static let outputBytes = 64 * 1024
+
     /// An idle connection closes after this many rounds without a request, so between one
     /// `idleTimeout` and an eighth more.
     static let idleRoundCount: UInt8 = 9
@@ -19,6 +24,8 @@ extension ServerConnection {
         if isChunk { server.output.chunkHead(count: bytes.count) }
         if bytes.count <= Self.copiedBytes {
             server.output.content(bytes)
+            if server.output.count >= Self.outputBytes { flush() }
+            server.claimOutput(for: self)
         } else {
             flush()
             note(connection.write(bytes))
@@ -46,6 +53,7 @@ extension ServerConnection {
 
     /// The queue has drained far enough.
     func writable() {
+        progress.advanced()
         guard let exchange, exchange.isBackpressured else { return }
         exchange.isBackpressured = false
         let onWritable = exchange.onWritable
@@ -102,13 +110,29 @@ extension ServerConnection {
         setReading(wanted != .none || exchange.kept.pointee.isEmpty)
         switch wanted {
         case .none: setDeadline(.none)
-        case .body: setDeadline(.body)
+        case .body:
+            if bodyIsOverdue(exchange) {
+                return refuse(HTTPError(.timedOut, fault: .remote), exchange)
+            }
+            setDeadline(.body)
         case .head: setDeadline(.head)
         case .idle:
-            if server.isDraining { return close() }
+            if server.isDraining, connection.unreadBytes == 0 { return finish(.close) }
             if exchange.kept.pointee.isEmpty { release() }
             setDeadline(.idle)
         }
+    }
+
+    /// Whether the content of the request under way takes longer in all than it may.
+    private func bodyIsOverdue(_ exchange: ServerExchange) -> Bool {
+        if case .stream = exchange.handling { return false }
+        let now = server.loop.now
+        guard exchange.bodyGeneration == exchange.generation else {
+            exchange.bodyGeneration = exchange.generation
+            exchange.bodyEnd = now + server.configuration.bodyDuration
+            return false
+        }
+        return now >= exchange.bodyEnd
     }
 
     func setReading(_ isOn: Bool) {
@@ -131,7 +155,7 @@ extension ServerConnection {
     private func changeDeadline(_ wanted: Deadline) {
         if let token { deadlines(deadline)?.cancel(token) }
         deadline = wanted
-        if wanted == .write { queuedAtStart = UInt32(clamping: connection.queuedBytes) }
+        if wanted == .write { progress = WriteProgress(taken: connection.takenBytes) }
         token = deadlines(wanted)?.start(self)
     }
 
@@ -152,17 +176,18 @@ extension ServerConnection {
         deadline = .none
         switch passed {
         case .none: break
-        case .linger: close()
+        case .linger: finishWriting()
         case .idle:
             let rounds = idleRounds + 1
-            if rounds == Self.idleRoundCount { return close() }
+            if rounds == Self.idleRoundCount { return finish(.close) }
             setDeadline(.idle)
             idleRounds = rounds
         case .write:
-            // A slow peer is not a dead one.
-            if connection.queuedBytes < Int(queuedAtStart) { setDeadline(.write) } else { abort() }
+            guard progress.look(taken: connection.takenBytes) else { return abort() }
+            deadline = .write
+            token = server.writeDeadlines.start(self)
         case .head, .body:
-            guard let exchange else { return close() }
+            guard let exchange else { return finish(.close) }
             refuse(HTTPError(.timedOut, fault: .remote), exchange)
         }
     }
@@ -173,9 +198,9 @@ extension ServerConnection {
         hasEnded = true
         isReading = false
         if let error { return close(HTTPError(.connectionLost(error), fault: .remote)) }
-        if isLingering { return close() }
+        if isLingering { return finishWriting() }
         if isFinishing { return }
-        guard let exchange else { return close() }
+        guard let exchange else { return finish(.close) }
         if exchange.machine.pointee.deadline == .none {
             // Its answer is outstanding. What was pipelined behind it is still to come.
             if exchange.kept.pointee.isEmpty { exchange.machine.pointee.stopAfterCurrent() }
@@ -188,10 +213,13 @@ extension ServerConnection {
     /// Nothing more will come, and what came has been read.
     private func inputEnded(_ exchange: ServerExchange) {
         switch exchange.machine.pointee.receiveEnd() {
-        case .clean: close()
-        case .halfClosed: break
-        case .truncated: close(HTTPError(.connectionLost(nil), fault: .remote))
+        case .halfClosed: return
+        case .clean: break
+        case .truncated:
+            failRequest(exchange, HTTPError(.connectionLost(nil), fault: .remote))
+            guard self.exchange === exchange else { return }
         }
+        finish(.close)
     }
 
     // MARK: Ending
@@ -218,38 +246,48 @@ extension ServerConnection {
         finish(.closeLingering)
     }
 
-    /// Ends the connection in the way that the machine has asked for.
+    /// Ends the connection in the way that the machine has asked for, after what is queued.
     func finish(_ after: AfterResponse) {
         switch after {
-        case .keep: break
-        case .abort: abort()
-        case .close:
-            flush()
-            release()
-            isFinishing = true
-            connection.closeAfterWriting()
-            setDeadline(connection.isOpen ? .write : .none)
-        case .closeLingering:
-            flush()
-            release()
-            if hasEnded {
-                isFinishing = true
-                connection.closeAfterWriting()
-                return setDeadline(connection.isOpen ? .write : .none)
-            }
-            isLingering = true
-            connection.endWriting()
-            setReading(true)
-            setDeadline(.linger)
+        case .keep: return
+        case .abort: return abort()
+        case .close, .closeLingering: break
         }
+        // Bytes that nobody reads would make the kernel reset the connection.
+        let isFollowed = exchange?.kept.pointee.isEmpty == false
+        flush()
+        release()
+        guard after == .closeLingering || isFollowed, !hasEnded else { return finishWriting() }
+        isLingering = true
+        connection.endWriting()
+        setReading(true)
+        setDeadline(.linger)
     }
 
-    /// The server is going: now if nothing is under way, else after the response.
+    /// Closes once the peer has taken what is queued, as long as it takes something.
+    private func finishWriting() {
+        isLingering = false
+        isFinishing = true
+        setReading(true)
+        connection.closeAfterWriting()
+        setDeadline(connection.isOpen ? .write : .none)
+    }
+
+    /// The server is going: now if nothing is under way, else after the last answer.
     func drain() {
         if isGone || isFinishing || isLingering { return }
-        guard let exchange else { return close() }
-        if exchange.machine.pointee.isIdle, exchange.kept.pointee.isEmpty { return close() }
-        exchange.machine.pointee.stopAfterCurrent()
+        let isIdle = exchange.map { $0.machine.pointee.isIdle && $0.kept.pointee.isEmpty } ?? true
+        if isIdle, connection.unreadBytes == 0 { finish(.close) }
+    }
+
+    /// Whether the answer that begins now is the last before the server goes: not while requests
+    /// wait behind it that the peer sent before it could know.
+    func isLastOfDrain(_ exchange: ServerExchange) -> Bool {
+        guard server.isDraining else { return false }
+        let machine = exchange.machine
+        if !machine.pointee.isRequestComplete { return true }
+        return !machine.pointee.isFollowed && exchange.kept.pointee.isEmpty
+            && connection.unreadBytes == 0
     }
 
     func close(_ error: HTTPError = HTTPError(.closed, fault: .local)) {

@@ -1,11 +1,13 @@
 import HTTPCodec
+import Pacing
 
 /// What a handler wants done with the content of a request.
 public enum HTTPBodyHandling {
     /// Read and throw away (or close, where too much is left).
     case ignore
-    /// Collect at most `limit` bytes, then call. More is answered with 413. With Content-Length
-    /// the memory is allocated once, in the exact size.
+    /// Collect at most `limit` bytes, then call. More is answered with 413, and what finds no room
+    /// beside the content of other connections with 503; see
+    /// ``HTTPServerConfiguration/maximumBodyMemory``.
     case collect(limit: Int64, then: HTTPServer.Handler)
     /// Call for each slice as it arrives, borrowed for the length of the call, and once at the
     /// end: nil, or why the rest will not come. See ``HTTPResponder/pauseBody()``.
@@ -37,7 +39,7 @@ final class ServerExchange {
     /// Behind pointers, because mutating a class's property in place is checked at run time.
     let machine: UnsafeMutablePointer<ServerConnectionMachine>
     /// Bytes that the machine has not consumed.
-    let kept: UnsafeMutablePointer<[UInt8]>
+    let kept: UnsafeMutablePointer<KeptBytes>
 
     /// Whether the request under way has left anything below that must be forgotten at its end.
     var hasExtras = false
@@ -46,7 +48,11 @@ final class ServerExchange {
     private var head: UnsafeMutablePointer<RequestHead>?
     var headBytes: [UInt8] = []
     var lines: [FieldLine] = []
-    var body: [UInt8] = []
+    /// Content as far as it is collected; the server's budget counts it.
+    private(set) var body: [UInt8] = []
+    /// By when its content has to be complete, and whose: the generation of the request.
+    var bodyEnd = Instant(nanoseconds: .max)
+    var bodyGeneration = UInt64.max
     var handling = HTTPBodyHandling.ignore
 
     var plan: ResponsePlan?
@@ -66,10 +72,10 @@ final class ServerExchange {
         typealias Machine = ServerConnectionMachine
         let offset = MemoryLayout<Machine>.stride
         let block = UnsafeMutableRawPointer.allocate(
-            byteCount: offset + MemoryLayout<[UInt8]>.stride,
-            alignment: MemoryLayout<[UInt8]>.alignment)
+            byteCount: offset + MemoryLayout<KeptBytes>.stride,
+            alignment: MemoryLayout<KeptBytes>.alignment)
         machine = block.initializeMemory(as: Machine.self, to: Machine())
-        kept = (block + offset).initializeMemory(as: [UInt8].self, to: [])
+        kept = (block + offset).initializeMemory(as: KeptBytes.self, to: KeptBytes())
     }
 
     deinit {
@@ -83,7 +89,9 @@ final class ServerExchange {
         connection = nil
         isProcessing = false
         isBackpressured = false
-        if !kept.pointee.isEmpty || kept.pointee.capacity > 4096 { kept.pointee = [] }
+        if !kept.pointee.isEmpty || kept.pointee.capacity > KeptBytes.smallCapacity {
+            kept.pointee = KeptBytes()
+        }
         endRequest()
     }
 
@@ -96,12 +104,30 @@ final class ServerExchange {
 
     private func forgetExtras() {
         hasExtras = false
-        body = []
+        _ = takeBody()
         if headBytes.capacity > 4096 { headBytes = [] }
         handling = .ignore
         onPeerEnd = nil
         onWritable = nil
         isBodyPaused = false
+    }
+
+    /// Room for content that is announced, as far as an announcement is worth something.
+    func reserveBody(_ announced: Int64) {
+        body.reserveCapacity(Int(min(announced, 64 << 10)))
+    }
+
+    func appendBody(_ slice: UnsafeRawBufferPointer) {
+        server.budget.take(Int64(slice.count))
+        body.append(contentsOf: slice)
+    }
+
+    /// Hands the content over to whoever keeps it on his own account from now on.
+    func takeBody() -> [UInt8] {
+        server.budget.giveBack(Int64(body.count))
+        var taken: [UInt8] = []
+        swap(&taken, &body)
+        return taken
     }
 
     /// Keeps a head for later: the bytes it points into go back to the reactor.

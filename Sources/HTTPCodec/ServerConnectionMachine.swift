@@ -86,6 +86,7 @@ public struct ServerConnectionMachine: Sendable {
     /// Bytes of the message under way that were consumed; the base of error offsets.
     private var offset = 0
     private var drained: Int64 = 0
+    private var hasSurplus = false
     /// Content bytes the response still owes; negative where its length was not declared.
     var owed: Int64 = -1
 
@@ -104,6 +105,12 @@ public struct ServerConnectionMachine: Sendable {
 
     /// Whether no request is under way: nothing is lost if the connection closes now.
     public var isIdle: Bool { reading == .head && !parser.hasBegun }
+
+    /// Whether the request under way has been read to its end.
+    public var isRequestComplete: Bool { reading == .complete }
+
+    /// Whether bytes stood behind the request under way when it was complete.
+    public var isFollowed: Bool { reading == .complete && hasSurplus }
 
     /// Whether nothing will be read any more.
     public var isClosed: Bool { reading == .closed }
@@ -142,6 +149,7 @@ public struct ServerConnectionMachine: Sendable {
             responding = .pending
             if head.framing == .none {
                 reading = .complete
+                hasSurplus = bytes.count > Int(head.byteCount)
             } else {
                 reading = .body
                 decoder = BodyDecoder(head.framing)
@@ -188,6 +196,7 @@ public struct ServerConnectionMachine: Sendable {
             case .end:
                 if responding != .finished {
                     reading = .complete
+                    hasSurplus = bytes.count > consumed
                     return Step(consumed: consumed, event: .endOfRequest)
                 }
                 reset()

@@ -47,8 +47,9 @@ public enum AfterResponse: Equatable, Sendable {
     case keep
     /// Close once everything is written.
     case close
-    /// As `close`, but the client is still sending: half-close and read to its end for a while,
-    /// or the reset that follows may take the response away from it (RFC 9112 §9.6).
+    /// As `close`, but the client has sent more or is still sending: half-close and read to its
+    /// end for a while, or the reset that follows may take the response away from it (RFC 9112
+    /// §9.6).
     case closeLingering
     /// The response is shorter than it declared: the client must not take it for a whole one.
     case abort
@@ -122,9 +123,9 @@ extension ServerConnectionMachine {
             return .abort
         }
         if !keepsAlive || isLast {
-            let isComplete = reading == .complete
+            let isAllRead = isRequestComplete && !isFollowed
             reading = .closed
-            return isComplete ? .close : .closeLingering
+            return isAllRead ? .close : .closeLingering
         }
         if reading == .complete { reset() }
         return .keep

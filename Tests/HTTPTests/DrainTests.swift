@@ -102,4 +102,21 @@ import Testing
         }
         #expect(drained == 2)
     }
+
+    @Test("a drain of a server that is closed or drained completes too")
+    func afterTheEnd() throws {
+        var drained: [String] = []
+        try withLoop { loop in
+            let closed = HTTPServer(loop: loop) { $1.respond(status: 200) }
+            closed.close()
+            closed.drain(grace: .seconds(1)) { drained.append("closed") }
+            #expect(drained.isEmpty, "not inside the call")
+            let first = HTTPServer(loop: loop) { $1.respond(status: 200) }
+            first.drain(grace: .seconds(1)) {
+                drained.append("first")
+                first.drain(grace: .seconds(1)) { drained.append("second") }
+            }
+        }
+        #expect(drained == ["closed", "first", "second"])
+    }
 }

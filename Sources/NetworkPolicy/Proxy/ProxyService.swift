@@ -41,7 +41,9 @@ public final class ProxyService: Service {
             respond(run?.isCollected ?? false, $1)
         }
         control.get("/results") { [unowned self] in
-            ResultStream.send(run?.resultPieces() ?? [Array("{}\n".utf8)], to: $1)
+            $1.respond(
+                status: 200, contentType: "application/json",
+                pieces: run?.resultPieces() ?? [Array("{}\n".utf8)])
         }
         control.common(
             role: "proxy", status: { [unowned self] in writeStatus(to: &$0) },

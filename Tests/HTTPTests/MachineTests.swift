@@ -1,0 +1,149 @@
+import Pacing
+import Reactor
+import Testing
+
+@testable import HTTP
+
+/// The pure parts of the room: bytes, counts and virtual time in, decisions out.
+@Suite struct MachineTests {
+    @Test("a line serves by coming, of all or of one key, and forgets who has left")
+    func waitingLine() {
+        var random = SeededRandom(seed: 7)
+        var line = WaitingLine<Int, Int>()
+        var model: [(ticket: UInt64, key: Int, waiter: Int)] = []
+        for step in 0..<20_000 {
+            // Grows, shrinks and is empty now and then.
+            let grows = step / 1000 % 2 == 0
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0..<(grows ? 6 : 3):
+                let key = Int.random(in: 0..<5, using: &random)
+                model.append((line.append(step, key), key, step))
+            case 6, 7:
+                let index = Int.random(in: 0..<(model.count + 1), using: &random)
+                if index < model.count { line.remove(model.remove(at: index).ticket) }
+            case 8:
+                let served = line.popFirst()
+                #expect(served == model.first?.waiter)
+                if !model.isEmpty { model.removeFirst() }
+            default:
+                let key = Int.random(in: 0..<5, using: &random)
+                let index = model.firstIndex { $0.key == key }
+                let served = line.popFirst(of: key)
+                #expect(served == index.map { model[$0].waiter })
+                if let index { model.remove(at: index) }
+            }
+            #expect(line.count == model.count && line.isEmpty == model.isEmpty)
+            #expect(line.ticketCount <= 4 * model.count + 64, "what is stale is cleared away")
+        }
+        let nobody = line.popFirst(of: 99)
+        #expect(nobody == nil)
+        line.remove(0)
+        line.remove(1)
+        #expect(line.count == model.count)
+    }
+
+    @Test("kept bytes come out as they went in, and small bites move each of them at most twice")
+    func keptBytes() {
+        var random = SeededRandom(seed: 8)
+        var kept = KeptBytes()
+        var model: [UInt8] = []
+        for step in 0..<5000 {
+            if Bool.random(using: &random) {
+                let more = (0..<Int.random(in: 0...40, using: &random)).map {
+                    UInt8(truncatingIfNeeded: step &+ $0)
+                }
+                more.withUnsafeBytes { kept.append($0) }
+                model += more
+            } else {
+                let count = Int.random(in: 0...model.count, using: &random)
+                kept.consume(count)
+                model.removeFirst(count)
+            }
+            #expect(kept.withUnsafeBytes { Array($0) } == model)
+            #expect(kept.isEmpty == model.isEmpty)
+        }
+        var large = KeptBytes()
+        [UInt8](repeating: 1, count: 1 << 20).withUnsafeBytes { large.append($0) }
+        large.consume(1 << 20)
+        #expect(large.capacity <= KeptBytes.smallCapacity, "its memory is given back")
+        var moves = 0
+        [UInt8](repeating: 1, count: 10_000).withUnsafeBytes { large.append($0) }
+        for left in (0..<10_000).reversed() {
+            let before = large.withUnsafeBytes { $0.baseAddress }
+            large.consume(1)
+            let after = large.withUnsafeBytes { $0.baseAddress }
+            if left > 0, let before, let after, after != before + 1 { moves += 1 }
+        }
+        #expect(moves <= 14, "halving ten thousand")
+    }
+
+    /// A peer that takes `bytesPerSecond`, and at last `stopsAfter` nothing; looked at as the
+    /// adapter does it. Returns when it was given up.
+    private func giveUp(
+        bytesPerSecond: Double, stopsAfter: Duration, until end: Duration
+    ) -> Duration? {
+        let start = Instant(nanoseconds: 1_000_000)
+        func taken(_ now: Instant) -> Int64 {
+            let seconds = min(now - start, stopsAfter).nanoseconds / 1_000_000_000
+            return Int64(Double(seconds) * bytesPerSecond)
+        }
+        var deadlines = DeadlineQueue<Int>(timeout: .seconds(60))
+        var progress = WriteProgress(taken: taken(start))
+        _ = deadlines.start(0, now: start)
+        while let now = deadlines.nextDeadline, now - start <= end {
+            let expired = deadlines.popExpired(now: now)
+            #expect(expired != nil)
+            guard progress.look(taken: taken(now)) else { return now - start }
+            _ = deadlines.start(0, now: now)
+        }
+        return nil
+    }
+
+    @Test("a reader of one byte a minute is waited for a day; one that stops is found in time")
+    func writeProgress() {
+        let day = Duration.seconds(86_400)
+        #expect(giveUp(bytesPerSecond: 1.0 / 30, stopsAfter: day, until: day) == nil)
+        #expect(giveUp(bytesPerSecond: 1e9, stopsAfter: day, until: day) == nil)
+        #expect(giveUp(bytesPerSecond: 0, stopsAfter: day, until: day) == .seconds(60))
+        let stopped = giveUp(bytesPerSecond: 5, stopsAfter: .seconds(90), until: day)
+        #expect(stopped == .seconds(180), "between one and two timeouts after the last byte")
+        var progress = WriteProgress(taken: 10)
+        progress.advanced()
+        // The queue was empty in between: what was taken then is not comparable.
+        let looks = [progress.look(taken: 3), progress.look(taken: 3)]
+        #expect(looks == [true, false])
+    }
+
+    @Test("a budget counts what is there, tells too much from too much now, and gets it all back")
+    func budget() {
+        var budget = BodyBudget(limit: 100)
+        #expect(budget.verdict(count: 100) == .fits)
+        #expect(budget.verdict(count: 101) == .never)
+        budget.take(60)
+        #expect(budget.verdict(count: 40) == .fits)
+        #expect(budget.verdict(count: 41) == .later)
+        #expect(budget.verdict(held: 60, count: 41) == .never, "alone it is too long already")
+        #expect(budget.verdict(held: 60, count: 40) == .fits)
+        budget.take(40)
+        #expect(budget.verdict(held: 60, count: 40) == .later)
+        #expect(budget.verdict(held: 60, count: 41) == .never)
+        budget.giveBack(60)
+        budget.giveBack(40)
+        #expect(budget.used == 0)
+        #expect(budget.verdict(held: .max, count: .max) == .never)
+        #expect(BodyBudget(limit: -1).verdict(count: 1) == .never)
+        #expect(BodyBudget(limit: -1).verdict(count: 0) == .fits)
+    }
+
+    @Test("only addresses of the source's family are tried, unless there are none")
+    func families() throws {
+        let v4 = try #require(SocketAddress("192.0.2.1:80"))
+        let v6 = try #require(SocketAddress("[2001:db8::1]:80"))
+        let from4 = SocketAddress("127.0.0.1:0")
+        let from6 = SocketAddress("[::1]:0")
+        #expect(Array(ClientConnection.reachable([v6, v4], from: from4)) == [v4])
+        #expect(Array(ClientConnection.reachable([v6, v4], from: from6)) == [v6])
+        #expect(Array(ClientConnection.reachable([v6, v4], from: nil)) == [v6, v4])
+        #expect(Array(ClientConnection.reachable([v6], from: from4)) == [v6])
+    }
+}
