@@ -75,8 +75,11 @@ public final class BackendService: Service {
                 answer($0)
             }
         }
-        let server = HTTPServer(loop: loop, configuration: settings) { [unowned self] in
+        // Content is not waited for: whoever sends it gets its answer at the head.
+        let server = HTTPServer.decidingAtHead(loop: loop, configuration: settings) {
+            [unowned self] in
             handle($0, $1)
+            return .ignore
         }
         self.server = server
         do throws(UVError) {
