@@ -1,4 +1,3 @@
-import Foundation
 import TestSupport
 import Testing
 
@@ -13,7 +12,7 @@ struct BrowserTests {
     func synthetic() throws {
         let run = SyntheticRun.example
         let views = try Browser.views(of: SyntheticRun.examplePage)
-        expectSound(views)
+        PageView.expectSound(views)
         #expect(Set(views.map(\.background)).count == 2, "light and dark look the same")
         let counts = run.counts
         for view in views {
@@ -45,69 +44,10 @@ struct BrowserTests {
     @Test("a page of hostile text and far too much of everything runs nothing and fits as well")
     func hard() throws {
         let views = try Browser.views(of: HardPage.html)
-        expectSound(views)
+        PageView.expectSound(views)
         for view in views {
             #expect(view.title.hasPrefix("</title><script>"))
             #expect(view.elements < 3000)
         }
-    }
-
-    private func expectSound(
-        _ views: [Browser.View], _ location: SourceLocation = #_sourceLocation
-    ) {
-        #expect(views.map(\.width) == [1280, 1280, 400, 400], sourceLocation: location)
-        for view in views {
-            let name = "\(view.width) \(view.scheme)"
-            #expect(view.requests.count == 1, "\(name): \(view.requests)", sourceLocation: location)
-            #expect(view.messages == 0, "\(name)", sourceLocation: location)
-            #expect(view.scripts == 0, "\(name)", sourceLocation: location)
-            #expect(view.scrollWidth == view.width, "\(name)", sourceLocation: location)
-            #expect(
-                view.collisions.isEmpty, "\(name): \(view.collisions)", sourceLocation: location)
-            #expect(view.strays.isEmpty, "\(name): \(view.strays)", sourceLocation: location)
-        }
-    }
-}
-
-/// Runs `Tests/Browser/browse.py`, which says what each field is.
-enum Browser {
-    struct View: Decodable {
-        struct Table: Decodable {
-            var caption: String?
-            var columns: [String]
-            var rows: [[String]]
-        }
-        /// Only how many there are matters: none.
-        struct Message: Decodable {}
-
-        var width: Int
-        var scheme: String
-        var title: String
-        var background: String
-        var scrollWidth: Int
-        var elements: Int
-        var scripts: Int
-        var requests: [String]
-        var console: [Message]
-        var collisions: [[String]]
-        var strays: [String]
-        var figures: [[String]]
-        var tables: [Table]
-        var messages: Int { console.count }
-    }
-
-    static var isInstalled: Bool {
-        let browsers = ["chromium", "chromium-browser", "google-chrome"]
-        return Program.isInstalled("python3") && browsers.contains(where: Program.isInstalled)
-    }
-
-    static func views(of page: [UInt8]) throws -> [View] {
-        let folder = try Folder()
-        let file = try folder.file("report.html", String(decoding: page, as: UTF8.self))
-        let outcome = try Program.run(
-            ["python3", Program.script("Browser/browse.py"), file],
-            executable: URL(fileURLWithPath: "/usr/bin/env"))
-        try #require(outcome.code == 0, "browse.py failed: \(outcome.errors)")
-        return try JSONDecoder().decode([View].self, from: Data(outcome.output.utf8))
     }
 }
