@@ -19,7 +19,7 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CLibuv", pkgConfig: "libuv-static",
-            providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
+            providers: [.apt(["libuv1-dev"])]),
 
         // Pure: standard library only; bytes and time in, actions out.
         .target(name: "Pacing"),

@@ -19,9 +19,7 @@ public final class BackgroundWriter {
     }
 
     private let loop: EventLoop
-    private let name: String
-    private let isOwned: Bool
-    private var descriptor: Int32
+    private var place: OutputPlace
     private let request: UnsafeMutablePointer<uv_fs_t>
     private var pieces: [Piece] = []
     private var next = 0
@@ -42,31 +40,27 @@ public final class BackgroundWriter {
     /// A write has failed: called once, not inside ``write(_:count:)``.
     public var onFailure: ((UVError) -> Void)?
 
-    /// Makes the file, or empties it.
+    /// Opens what takes the place of the file when all is written, as
+    /// ``OutputFile/init(replacing:)`` does.
     /// - Throws: ``UVError`` whose operation names the path.
     public convenience init(loop: EventLoop, path: String) throws(UVError) {
-        let descriptor = sonde_create_file(path)
-        try UVError.check(descriptor, "write \(path)")
-        self.init(loop: loop, descriptor: descriptor, name: path, isOwned: true)
+        self.init(loop: loop, place: try OutputPlace(replacing: path))
     }
 
     /// Writes to one of the process's own streams, which stays open.
     public convenience init(loop: EventLoop, stream: StandardStream) {
-        let name = stream == .output ? "standard output" : "standard error"
-        self.init(loop: loop, descriptor: stream.rawValue, name: name, isOwned: false)
+        self.init(loop: loop, place: OutputPlace(stream))
     }
 
-    private init(loop: EventLoop, descriptor: Int32, name: String, isOwned: Bool) {
+    init(loop: EventLoop, place: OutputPlace) {
         self.loop = loop
-        self.descriptor = descriptor
-        self.name = name
-        self.isOwned = isOwned
+        self.place = place
         request = .allocate(capacity: 1)
         request.initialize(to: uv_fs_t())
     }
 
     deinit {
-        if isOwned, descriptor >= 0 { _ = sonde_close(descriptor) }
+        place.abandon()
         for memory in free { memory.deallocate() }
         request.deallocate()
     }
@@ -78,14 +72,15 @@ public final class BackgroundWriter {
 
     /// Writes the first `count` bytes of a chunk, and takes the chunk.
     public func write(_ chunk: UnsafeMutableRawPointer, count: Int) {
-        guard failure == nil, descriptor >= 0, count > 0 else { return release(chunk) }
+        guard failure == nil, place.descriptor >= 0, count > 0 else { return release(chunk) }
         pieces.append(Piece(memory: chunk, end: min(count, Self.chunkBytes)))
         pendingBytes += count
         if pendingBytes > highWaterBytes { isBackpressured = true }
         if !isWriting { writeNext() }
     }
 
-    /// Calls back once when all has been written, or cannot be; then the file is closed.
+    /// Calls back once when all has been written, or cannot be. The file takes its place, or, after
+    /// a failure, leaves the earlier one there.
     public func finish(_ completion: @escaping (UVError?) -> Void) {
         self.completion = completion
         if !isWriting { loop.enqueue { [self] in finished() } }
@@ -98,7 +93,7 @@ public final class BackgroundWriter {
             base: piece.memory.assumingMemoryBound(to: CChar.self) + piece.start,
             len: piece.end - piece.start)
         request.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        let code = uv_fs_write(loop.raw, request, descriptor, &buffer, 1, -1) { request in
+        let code = uv_fs_write(loop.raw, request, place.descriptor, &buffer, 1, -1) { request in
             guard let request, let data = request.pointee.data else { return }
             let count = request.pointee.result
             uv_fs_req_cleanup(request)
@@ -112,6 +107,7 @@ public final class BackgroundWriter {
     }
 
     private func wrote(_ count: Int) {
+        if count == Int(UV_EAGAIN.rawValue), awaitRoom() { return }
         isWriting = false
         if count < 0 { return fail(Int32(clamping: count)) }
         writtenBytes &+= UInt64(count)
@@ -134,9 +130,30 @@ public final class BackgroundWriter {
         if !isWriting, pieces.isEmpty { finished() }
     }
 
+    /// Writes on when the stream takes bytes again; false where that cannot be known.
+    private func awaitRoom() -> Bool {
+        let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+        guard uv_poll_init(loop.raw, handle, place.descriptor) >= 0 else {
+            handle.deallocate()
+            return false
+        }
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, _, _ in
+            guard let handle else { return }
+            // Closed first: the next write may find the stream full again.
+            closeHandle(handle) { handle in
+                guard let handle, let data = handle.pointee.data else { return }
+                let writer = Unmanaged<BackgroundWriter>.fromOpaque(data).takeRetainedValue()
+                handle.deallocate()
+                writer.writeNext()
+            }
+        }
+        return true
+    }
+
     private func fail(_ code: Int32) {
         guard failure == nil else { return }
-        let error = UVError(operation: "write \(name)", code: code)
+        let error = UVError(operation: place.operation, code: code)
         failure = error
         for piece in pieces[next...] { release(piece.memory) }
         pieces = []
@@ -155,14 +172,12 @@ public final class BackgroundWriter {
         self.completion = nil
         onDrain = nil
         onFailure = nil
-        if isOwned, descriptor >= 0 {
-            // A file system may tell of its troubles as late as now.
-            let code = sonde_close(descriptor)
-            if code < 0, failure == nil {
-                failure = UVError(operation: "write \(name)", code: code)
-            }
+        if failure == nil {
+            let code = place.commit()
+            if code < 0 { failure = UVError(operation: place.operation, code: code) }
+        } else {
+            place.abandon()
         }
-        descriptor = -1
         completion(failure)
     }
 

@@ -5,7 +5,7 @@
 ///     page.figures = [HeadlineFigure("requests", FigureText.count(41_234))]
 ///     page.sections = [Section("Timeline", [.lanes(chart), .table(events)])]
 ///     page.footer = Footer(version: "0.1.0", command: "sonde reload bench …", date: "2026-11-21")
-///     try StandardStream.writeFile("report.html", page.html)
+///     try OutputFile(path: "report.html").write(page.html)
 ///
 /// All text may come from outside: it is escaped, and a content security policy in the page forbids
 /// scripts and requests besides.

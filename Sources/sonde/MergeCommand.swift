@@ -51,7 +51,7 @@ struct MergeCommand: ParsableCommand {
             }
         }
         StandardStream.error.write(merge.text)
-        StandardStream.output.write(merge.json)
+        try StandardStream.output.put(merge.json)
         if let expect, merge.count != expect.count {
             throw Failure.failed("\(merge.count) results came, \(expect.count) were expected")
         }

@@ -1,27 +1,57 @@
 import ArgumentParser
 import Reactor
 
-/// The files for a run's results, opened before the run: nobody should wait for figures that cannot
-/// be kept.
+/// Where a run's results go. Files are opened before the run: nobody should wait for figures that
+/// cannot be kept. An earlier file stays until the new one is complete; `-` is standard output.
 final class ResultFiles {
     private let paths: [String]
     private var files: [String: OutputFile] = [:]
+    private var problem: UVError?
 
-    init(_ paths: [String?]) { self.paths = paths.compactMap { $0 } }
+    /// Whether a result goes to standard output, which then holds nothing else.
+    let takesStandardOutput: Bool
 
-    /// Makes or empties all of them.
+    /// - Parameter streamed: a path that is written by somebody else during the run.
+    init(_ paths: [String?], streamed: String? = nil) {
+        self.paths = paths.compactMap { $0 }
+        takesStandardOutput = (paths + [streamed]).contains("-")
+    }
+
+    /// Opens all of them.
     func open() throws(UVError) {
-        for path in paths { files[path] = try OutputFile(path: path) }
+        for path in paths { files[path] = try OutputFile(replacing: path) }
     }
 
     /// Writes one of them; does nothing without a path, or where the run ended before it was open.
-    func write(_ path: String?, _ bytes: () -> [UInt8]) throws {
+    /// What goes wrong is told by ``finish(_:)``.
+    func write(_ path: String?, _ bytes: () -> [UInt8]) {
         guard let path, let file = files[path] else { return }
-        do {
+        do throws(UVError) {
             try file.write(bytes())
+            try file.commit()
         } catch {
-            throw Failure(error)
+            failed(error)
         }
+    }
+
+    /// Some output was lost, which the exit code is to say.
+    func failed(_ error: UVError) {
+        if problem == nil { problem = error }
+    }
+
+    /// Prints the summary: to standard output, or to standard error where a result has that.
+    /// - Throws: `Failure` (71) when that or something before could not be written.
+    func finish(_ text: String) throws {
+        if takesStandardOutput {
+            StandardStream.error.write(text)
+        } else {
+            do throws(UVError) {
+                try StandardStream.output.deliver(Array(text.utf8))
+            } catch {
+                failed(error)
+            }
+        }
+        if let problem { throw Failure(problem) }
     }
 
     /// - Throws: `ValidationError` when two options name the same file.
@@ -34,5 +64,22 @@ final class ResultFiles {
                 throw ValidationError("\(other) and \(option): expected two different files")
             }
         }
+    }
+}
+
+extension StandardStream {
+    /// Writes a result.
+    /// - Throws: `Failure` (71) when it cannot be written.
+    func put(_ bytes: [UInt8]) throws {
+        do throws(UVError) {
+            try deliver(bytes)
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    /// Writes a result and a line feed, as ``put(_:)`` does.
+    func printLine(_ text: String) throws {
+        try put(Array((text + "\n").utf8))
     }
 }

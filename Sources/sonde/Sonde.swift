@@ -32,19 +32,25 @@ struct Sonde: ParsableCommand {
     ]
 
     static func main() {
+        StandardStream.openAll()
         var arguments = Array(CommandLine.arguments.dropFirst())
         let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
         if let role = roles[name] { arguments = role + arguments }
         if arguments.first == "egw" { arguments = EgressGatewayCommand.translate(arguments) }
         do {
-            var command = try parseAsRoot(arguments)
-            try command.run()
+            do {
+                var command = try parseAsRoot(arguments)
+                try command.run()
+            } catch  where exitCode(for: error) == .success {
+                // --help, --version, …
+                let text = fullMessage(for: error)
+                if !text.isEmpty { try StandardStream.output.printLine(text) }
+            }
         } catch let failure as Failure {
             StandardStream.error.write("sonde: \(failure.message)\n")
             exit(withError: ExitCode(failure.code))
         } catch {
             let code = exitCode(for: error)
-            guard code != .success else { exit(withError: error) }  // --help, --version
             // One line that says what is wrong; the usage page only for who asks.
             let text = Expectation.complete(message(for: error))
             if !text.isEmpty {
@@ -74,7 +80,9 @@ struct Failure: Error {
 
     /// An address that is taken or not ours is the environment's affair; the rest the system's.
     init(_ error: UVError) {
-        switch error.kind {
+        // A file that may not be written is not a network that cannot be reached.
+        let isOutput = error.operation.hasPrefix("write ")
+        switch isOutput ? .other : error.kind {
         case .addressInUse, .addressNotAvailable, .unknownName, .unreachable, .refused, .timedOut:
             self.init(message: "\(error)", code: 69)
         default:

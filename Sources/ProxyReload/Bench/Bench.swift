@@ -111,6 +111,11 @@ public final class Bench {
         }
         if configuration.printsRows {
             text = sink(BackgroundWriter(loop: loop, stream: .output))
+            text?.onFailure { [unowned self] error in
+                if error.kind == .reset { return }  // a reader that has gone away is no error
+                failure = .system(error)
+                endRequests()
+            }
         }
     }
 

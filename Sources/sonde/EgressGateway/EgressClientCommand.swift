@@ -67,7 +67,7 @@ struct EgressClientCommand: ParsableCommand {
             return service
         }
         guard let client else { return }
-        StandardStream.output.write(client.summary + "\n")
+        try StandardStream.output.printLine(client.summary)
         if !client.hasSucceeded { throw ExitCode(1) }
     }
 }

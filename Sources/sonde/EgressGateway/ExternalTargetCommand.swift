@@ -57,6 +57,6 @@ struct ExternalTargetCommand: ParsableCommand {
             target = service
             return service
         }
-        if let target { StandardStream.output.write(target.summary + "\n") }
+        if let target { try StandardStream.output.printLine(target.summary) }
     }
 }

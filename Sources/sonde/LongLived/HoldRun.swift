@@ -21,17 +21,18 @@ struct HoldRun {
             throw Failure(error)
         }
         let report = client.report
-        StandardStream.output.write(report.text())
-        try files.write(output.jsonPath) { report.json }
-        try files.write(output.csvPath) { report.csv }
-        try files.write(output.reportPath) {
+        files.write(output.jsonPath) { report.json }
+        files.write(output.csvPath) { report.csv }
+        files.write(output.reportPath) {
             LongLivedPage(report: report, configuration: configuration, began: began).page.html
         }
+        try files.finish(report.text())
         return client
     }
 
     private func hold(_ loop: EventLoop, _ files: ResultFiles) throws(UVError) -> HoldClient {
-        let writesLines = !output.quiet && !StandardStream.output.isTerminal
+        let writesLines =
+            !output.quiet && !StandardStream.output.isTerminal && !files.takesStandardOutput
         var display = TableDisplay(showsTable: !writesLines)
         var problem: UVError?
         var signals: [SignalSource] = []
@@ -39,7 +40,15 @@ struct HoldRun {
         var control: ControlPoint?
         let client = HoldClient(
             loop: loop, configuration: configuration,
-            onLine: writesLines ? { StandardStream.output.write(Array($0)) } : nil,
+            onLine: writesLines
+                ? { line in
+                    do throws(UVError) {
+                        try StandardStream.output.deliver(Array(line))
+                    } catch {
+                        files.failed(error)
+                        current?.stop()
+                    }
+                } : nil,
             onTick: { if let current { display.show(current, now: loop.now) } },
             onEnd: {
                 for signal in signals { signal.close() }

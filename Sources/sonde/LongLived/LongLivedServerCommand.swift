@@ -103,7 +103,7 @@ struct LongLivedServerCommand: ParsableCommand {
             server = service
             return service
         }
-        if let server { StandardStream.output.write(server.summary + "\n") }
+        if let server { try StandardStream.output.printLine(server.summary) }
     }
 }
 

@@ -53,9 +53,7 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         guard probing.expect == .allow else {
             throw ValidationError("--expect deny: the demo opens targets; expected allow")
         }
-        guard reportPath == nil || reportPath != jsonPath else {
-            throw ValidationError("--report and --json: expected two different files")
-        }
+        try ResultFiles.checkDistinct(["--report": reportPath, "--json": jsonPath])
         let needed = policies + clients * 32 + 512
         guard needed <= EventLoop.descriptorLimit else {
             throw ValidationError(
@@ -71,28 +69,18 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         configuration.rate = rate
         configuration.probing = try probing.clientConfiguration()
         if let seed = probing.seed { configuration.seed = seed }
-        // Opened before the run: nobody should wait for figures that cannot be kept.
-        let json = try create(jsonPath)
-        let page = try create(reportPath)
+        let files = ResultFiles([jsonPath, reportPath])
+        do throws(UVError) {
+            try files.open()
+        } catch {
+            throw Failure(error)
+        }
         let began = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
         let report = try measure(configuration)
-        StandardStream.output.write(report.text)
-        do {
-            try json?.write(report.json)
-            try page?.write(NetworkPolicyDemoPage(report: report, began: began).page.html)
-        } catch {
-            throw Failure(error)
-        }
+        files.write(jsonPath) { report.json }
+        files.write(reportPath) { NetworkPolicyDemoPage(report: report, began: began).page.html }
+        try files.finish(report.text)
         if !report.isGood { throw ExitCode(1) }
-    }
-
-    private func create(_ path: String?) throws -> OutputFile? {
-        guard let path else { return nil }
-        do {
-            return try OutputFile(path: path)
-        } catch {
-            throw Failure(error)
-        }
     }
 
     private func measure(_ configuration: DemoConfiguration) throws -> DemoReport {

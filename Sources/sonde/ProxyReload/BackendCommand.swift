@@ -52,6 +52,6 @@ struct BackendCommand: ParsableCommand {
             backend = service
             return service
         }
-        if let backend { StandardStream.output.write(backend.summary + "\n") }
+        if let backend { try StandardStream.output.printLine(backend.summary) }
     }
 }

@@ -108,7 +108,10 @@ struct BenchCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let configuration = try self.configuration()
+        let outputs = ResultFiles([jsonPath, reportPath], streamed: csv)
+        var configuration = try self.configuration()
+        configuration.printsRows =
+            !quiet && !StandardStream.output.isTerminal && !outputs.takesStandardOutput
         EventLoop.raiseDescriptorLimit()
         let needed = configuration.clients + 64
         guard needed <= EventLoop.descriptorLimit else {
@@ -117,13 +120,12 @@ struct BenchCommand: ParsableCommand {
                     + "limit is \(EventLoop.descriptorLimit) (see ulimit -n)")
         }
         let began = WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
-        let outputs = ResultFiles([jsonPath, reportPath])
         let report = try BenchRunner(
             configuration: configuration, isQuiet: quiet, outputs: outputs, metrics: metrics
         ).run()
-        StandardStream.output.write(report.text)
-        try outputs.write(jsonPath) { report.json }
-        try outputs.write(reportPath) { ReloadPage(report: report, began: began).page.html }
+        outputs.write(jsonPath) { report.json }
+        outputs.write(reportPath) { ReloadPage(report: report, began: began).page.html }
+        try outputs.finish(report.text)
         if let failure = report.recordingFailure { throw Failure.system(failure) }
         if report.timeline.total.successes == 0 { throw ExitCode(1) }
     }
@@ -144,7 +146,6 @@ struct BenchCommand: ParsableCommand {
         configuration.host = host
         configuration.window = window.duration
         configuration.csvPath = csv
-        configuration.printsRows = !quiet && !StandardStream.output.isTerminal
         configuration.commands = event
         return configuration
     }

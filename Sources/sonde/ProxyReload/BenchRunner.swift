@@ -21,7 +21,8 @@ struct BenchRunner {
                 outcome = $0
                 control?.drain(grace: .zero) {}
             }
-            let display = BlockDisplay(isShown: !isQuiet && StandardStream.output.isTerminal)
+            let isShown = !isQuiet && StandardStream.output.isTerminal
+            let display = BlockDisplay(isShown: isShown && !outputs.takesStandardOutput)
             bench.onReady = outputs.open
             bench.onTick = { [unowned bench] in
                 // What a command prints is not drawn over.
