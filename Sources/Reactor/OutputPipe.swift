@@ -2,6 +2,8 @@ import CLibuv
 
 /// The reading end of a pipe to which a child writes, cut into lines.
 final class OutputPipe {
+    private static let pieceBytes = 4096
+
     private let handle: UnsafeMutablePointer<uv_poll_t>
     private let onLine: (String) -> Void
     private var ends: [Int32]
@@ -43,10 +45,12 @@ final class OutputPipe {
         }
     }
 
-    /// The child has ended: everything that it wrote is in the pipe.
+    /// The child has ended: everything that it wrote is in the pipe. Its own children may go on
+    /// writing without end, so only what is there now is read.
     func finish() {
-        while read() {}
-        if !line.isEmpty { deliver() }
+        var left = ends[0] < 0 ? 0 : Int(sonde_waiting_bytes(ends[0]))
+        while left > 0, read(atMost: left) { left -= OutputPipe.pieceBytes }
+        if !line.isEmpty, ends[0] >= 0 { deliver() }
         close()
     }
 
@@ -72,16 +76,18 @@ final class OutputPipe {
         ends[index] = -1
     }
 
-    /// Reads what is there; false when there is nothing now, or never again.
-    private func read() -> Bool {
+    /// Reads a piece; false when there is nothing now, or never again.
+    private func read(atMost limit: Int = pieceBytes) -> Bool {
         guard ends[0] >= 0 else { return false }
-        let piece = UnsafeMutableRawBufferPointer(rebasing: loop.readBuffer[..<4096])
+        let piece = UnsafeMutableRawBufferPointer(
+            rebasing: loop.readBuffer[..<min(limit, OutputPipe.pieceBytes)])
         let count = sonde_read(ends[0], piece.baseAddress, piece.count)
         guard count > 0 else { return false }
         // A copy, because a line's reader may let other handles read into the same memory.
         for byte in [UInt8](piece[..<count]) {
             if byte == UInt8(ascii: "\n") {
                 deliver()
+                if ends[0] < 0 { return false }  // the line made its reader close this
             } else if line.count < ChildProcess.longestLine {
                 line.append(byte)
             }

@@ -13,7 +13,7 @@ public final class TCPListener {
     private static let retryPause = Duration.milliseconds(50)
 
     private let handle: UnsafeMutablePointer<uv_poll_t>
-    private let descriptor: Int32
+    let descriptor: Int32
     private let loop: EventLoop
     private var onConnection: ((TCPConnection) -> Void)?
     private var retryTimer: Timer?
@@ -25,7 +25,7 @@ public final class TCPListener {
     /// The address in use; its port is the one the kernel chose when 0 was asked for.
     public let localAddress: SocketAddress
 
-    /// How often accepting stopped because descriptors had run out.
+    /// How often accepting paused because descriptors had run out, or because of another error.
     public private(set) var starvations = 0
 
     /// Opens, binds and listens.
@@ -102,7 +102,10 @@ public final class TCPListener {
         guard !isPaused, !isClosing else { return }
         uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, status, _ in
             guard let data = handle?.pointee.data else { return }
-            Unmanaged<TCPListener>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.accept() }
+            Unmanaged<TCPListener>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                // After an error libuv polls no more.
+                if status < 0 { $0.starve() } else { $0.accept() }
+            }
         }
     }
 
@@ -123,10 +126,11 @@ public final class TCPListener {
             let accepted = sonde_accept(descriptor, &peer)
             if accepted < 0 {
                 switch uv_errno_t(rawValue: accepted) {
-                case UV_EMFILE, UV_ENFILE, UV_ENOBUFS, UV_ENOMEM: starve()
+                case UV_EAGAIN: break  // nobody waits any more
                 // The peer went away while it waited, or a firewall forbade it: try the next.
                 case UV_ECONNABORTED, UV_EPROTO, UV_EPERM, UV_ENETDOWN, UV_EHOSTUNREACH: continue
-                default: break  // nobody waits any more
+                // Out of descriptors or memory, or whatever would come again at once.
+                default: starve()
                 }
                 return taken
             }

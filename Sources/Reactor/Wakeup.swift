@@ -12,13 +12,13 @@ public final class Wakeup: Sendable {
         door = try Door(loop: loop, onWake: onWake)
     }
 
-    /// Asks the loop to call back. From any thread, until ``close()`` was called; from a signal
-    /// handler too.
+    /// Asks the loop to call back; after ``close()`` nothing, though the loop may be gone. From any
+    /// thread; from a signal handler too.
     public func wake() {
-        uv_async_send(door.handle)
+        sonde_gate_send(door.gate, door.handle)
     }
 
-    /// Gives the handle back. Only on the loop's thread; no other thread may call ``wake()`` after.
+    /// Gives the handle back. Only on the loop's thread. Idempotent.
     public func close() {
         door.close()
     }
@@ -26,10 +26,11 @@ public final class Wakeup: Sendable {
 
 /// What a ``Wakeup`` owns on the loop's side.
 ///
-/// Unchecked: `handle` is a constant whose one cross-thread use, `uv_async_send`, libuv documents
-/// as thread-safe; the rest is touched by the loop's thread alone.
+/// Unchecked: `handle` and `gate` are constants whose one cross-thread use, `sonde_gate_send`, is
+/// thread-safe; the rest is touched by the loop's thread alone.
 private final class Door: @unchecked Sendable {
     let handle: UnsafeMutablePointer<uv_async_t>
+    let gate: UnsafeMutablePointer<Int32>
     private var onWake: (() -> Void)?
     /// Nil once the handle is closed: whoever lets go of the ``Wakeup`` last may be on another
     /// thread, and must not take the loop along.
@@ -37,6 +38,8 @@ private final class Door: @unchecked Sendable {
 
     init(loop: EventLoop, onWake: @escaping () -> Void) throws(UVError) {
         handle = .allocate(capacity: 1)
+        gate = .allocate(capacity: 1)
+        gate.initialize(to: 0)
         self.onWake = onWake
         self.loop = loop
         let code = uv_async_init(loop.raw, handle) { handle in
@@ -47,9 +50,14 @@ private final class Door: @unchecked Sendable {
         handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
     }
 
-    deinit { handle.deallocate() }
+    deinit {
+        handle.deallocate()
+        gate.deallocate()
+    }
 
     func close() {
+        // Before libuv's close, which lets senders go on to the loop.
+        sonde_gate_shut(gate)
         onWake = nil
         closeHandle(handle) { handle in
             guard let data = handle?.pointee.data else { return }

@@ -56,6 +56,31 @@ import Testing
         #expect(exit?.isSuccess == true)
     }
 
+    @Test("what its own children go on writing keeps nobody waiting")
+    func descendants() throws {
+        let (exit, lines) = try run("yes & exit 3")
+        #expect(exit == ChildProcess.Exit(code: 3))
+        #expect(lines.allSatisfy { "yes".contains($0) || $0 == "y" })
+    }
+
+    @Test("no line comes after its close, though more are there")
+    func closedByLine() throws {
+        var lines: [String] = []
+        try withLoop { loop in
+            var child: ChildProcess?
+            child = try ChildProcess(
+                loop: loop, command: "printf 'one\\ntwo\\nthree'", output: .captured,
+                onLine: {
+                    lines.append($0)
+                    child?.close()
+                },
+                onExit: { _ in Issue.record("it was closed") })
+            loop.run()
+            child = nil
+        }
+        #expect(lines == ["one"])
+    }
+
     @Test("more than a pipe holds comes through whole")
     func much() throws {
         let (_, lines) = try run("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done")

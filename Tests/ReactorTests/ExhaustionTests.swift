@@ -1,6 +1,7 @@
 import Pacing
-import Reactor
 import Testing
+
+@testable import Reactor
 
 #if canImport(Glibc)
 import Glibc
@@ -84,6 +85,20 @@ import Darwin
                 loop.run()
                 #expect(accepted == 1)
             }
+        }
+    }
+
+    @Test("a listener that cannot accept any more pauses instead of spinning")
+    func brokenListener() throws {
+        try withLoop { loop in
+            let listener = try TCPListener(loop: loop, address: anyPort) { _ in
+                Issue.record("accepted")
+            }
+            // Accepting now fails with an error that is there again at once.
+            shutdown(listener.descriptor, Int32(SHUT_RDWR))
+            for _ in 0..<3 { loop.runOnce(wait: listener.starvations == 0) }
+            #expect(listener.starvations == 1)
+            listener.close()
         }
     }
 }

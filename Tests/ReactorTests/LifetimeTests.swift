@@ -40,6 +40,24 @@ import Darwin
         #expect(watched == nil)
     }
 
+    @Test("a wakeup outlives its loop: to wake nobody is nothing")
+    func wakeupOutlivesItsLoop() throws {
+        weak var gone: EventLoop?
+        let wakeup = try {
+            let loop = try EventLoop()
+            gone = loop
+            let wakeup = try Wakeup(loop: loop) { Issue.record("woken") }
+            wakeup.wake()
+            wakeup.close()
+            wakeup.wake()
+            try loop.close()
+            return wakeup
+        }()
+        #expect(gone == nil)
+        wakeup.wake()
+        wakeup.close()
+    }
+
     @Test("every kind of handle is freed by its close, with all that its callback held")
     func handlesAreFreed() throws {
         final class Held {}
