@@ -59,15 +59,20 @@ public struct HTTPResponder {
         return send(status, contentType, .length(length)) { iterator.next() }
     }
 
-    /// Answers with content that is made while it is sent, chunked: so much of it as the peer
-    /// takes, and not more.
+    /// Answers with content that is made while it is sent: so much of it as the peer takes, and not
+    /// more. More than one piece is chunked.
     ///
     /// - Parameter next: makes the next piece; nil after the last one. Dropped with the peer.
     @discardableResult
     public func respond(
         status: Int, contentType: StaticString? = nil, next: @escaping () -> [UInt8]?
     ) -> Bool {
-        send(status, contentType, .unknown, next)
+        let first = next() ?? []
+        guard let second = next() else {
+            return respond(status: status, contentType: contentType, body: first)
+        }
+        var ahead = [second, first]
+        return send(status, contentType, .unknown) { ahead.popLast() ?? next() }
     }
 
     private func send(

@@ -15,6 +15,7 @@ public final class ControlPoint {
     private let loop: EventLoop
     private let logger: Logger
     private let maxBodyBytes: Int64
+    private let maxBodyMemory: Int64
     private let access: AccessRule
     private var server: HTTPServer?
     private var meter: LoopMeter?
@@ -29,21 +30,24 @@ public final class ControlPoint {
     ///   - allowFrom: the sources that may use the API. Whoever asks for `/healthz`
     ///     or `/readyz` is answered in any case: a kubelet probes from its node's address.
     ///   - maxBodyBytes: content beyond it is answered with 413.
+    ///   - maxBodyMemory: for content that is being received, of all connections together; what
+    ///     finds no room is answered with 503, what never does with 413.
     public init(
         loop: EventLoop, logger: Logger, allowFrom: AccessRule = AccessRule(),
-        maxBodyBytes: Int64 = 64 << 10
+        maxBodyBytes: Int64 = 64 << 10, maxBodyMemory: Int64 = 64 << 20
     ) {
         self.loop = loop
         self.logger = logger
-        self.maxBodyBytes = maxBodyBytes
+        self.maxBodyBytes = min(maxBodyBytes, maxBodyMemory)
+        self.maxBodyMemory = maxBodyMemory
         access = allowFrom
         let age = loop.now - ProcessStart.measure().moment
         processStart = Double(EventLoop.wallClockNanoseconds) / 1e9 - age.inSeconds
     }
 
-    /// An endpoint for GET and HEAD.
+    /// An endpoint for GET and HEAD, which have no use for content: little of it is taken.
     public func get(_ path: String, _ handler: @escaping HTTPServer.Handler) {
-        router.on(.get, path, bodyLimit: maxBodyBytes, handler: handler)
+        router.on(.get, path, bodyLimit: min(maxBodyBytes, 64 << 10), handler: handler)
     }
 
     /// An endpoint for POST; the handler gets all of the content.
@@ -106,6 +110,7 @@ public final class ControlPoint {
         // The limit is each endpoint's, and comes after the look at who asks: a source that may not
         // use the API is told so, and not how much it may send.
         configuration.limits.maximumBodyBytes = .max
+        configuration.maximumBodyMemory = maxBodyMemory
         configuration.onContentRefused = { [logger, maxBodyBytes] status, peer in
             let source = peer.map { "\($0)" } ?? "a source that has gone"
             let reason = status == 413 ? ": more than \(maxBodyBytes) bytes are not taken" : ""

@@ -121,15 +121,31 @@ public struct ConnectionResult: Sendable, Equatable {
         json.endObject()
     }
 
-    /// The body of a client's `/results`: an array and a line feed.
-    public static func document(_ results: some Sequence<ConnectionResult>) -> [UInt8] {
+    /// The body of a client's `/results`: an array and a line feed. Made piece by piece when asked
+    /// for, so that a reader who takes his time costs no whole document; nil after the last one.
+    public static func document(
+        _ results: some Sequence<ConnectionResult>
+    ) -> () -> [UInt8]? {
         var json = JSONWriter()
         json.beginArray()
-        for result in results { result.write(to: &json) }
-        json.endArray()
-        json.bytes.append(UInt8(ascii: "\n"))
-        return json.bytes
+        var rest = Optional(results.makeIterator())
+        return {
+            guard rest != nil else { return nil }
+            while json.bytes.count < pieceBytes {
+                guard let result = rest?.next() else {
+                    rest = nil
+                    json.endArray()
+                    json.bytes.append(UInt8(ascii: "\n"))
+                    break
+                }
+                result.write(to: &json)
+            }
+            defer { json.bytes = [] }
+            return json.bytes
+        }
     }
+
+    private static let pieceBytes = 64 << 10
 
     private static func write(_ moment: WallClock, to json: inout JSONWriter) {
         json.string(moment.description)

@@ -71,6 +71,32 @@ struct PositiveCount: ExpressibleByArgument, ExpressibleByIntegerLiteral {
     var defaultValueDescription: String { "\(count)" }
 }
 
+/// A number of bytes: `65536`, or with a unit of 1,024s, `64KiB`, `512MiB`, `2GiB`.
+struct ByteSize: ExpressibleByArgument {
+    private static let units: [(name: String, shift: Int)] = [
+        ("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0),
+    ]
+
+    var bytes: Int64
+
+    init(_ bytes: Int64) { self.bytes = bytes }
+
+    init?(argument: String) {
+        guard let unit = ByteSize.units.first(where: { argument.hasSuffix($0.name) }),
+            let count = Int64(argument.dropLast(unit.name.count)), count > 0,
+            count <= Int64.max >> unit.shift
+        else { return nil }
+        bytes = count << unit.shift
+    }
+
+    var defaultValueDescription: String {
+        for unit in ByteSize.units.reversed() where unit.shift > 0 {
+            if bytes % (1 << unit.shift) == 0 { return "\(bytes >> unit.shift)\(unit.name)" }
+        }
+        return "\(bytes)"
+    }
+}
+
 /// An IP address with a port; an empty host stands for every address.
 extension SocketAddress: ExpressibleByArgument {
     /// As on the command line.
@@ -94,6 +120,7 @@ enum Expectation {
     private static let known = [
         "duration": "a duration above zero, such as 100ms, 1.5s or 1m30s",
         "time-range": "a duration such as 5s, or two such as 20s..60s",
+        "size": "a number of bytes above zero, such as 65536, 64MiB or 1GiB",
         "url": "http://host[:port][/path]",
         "seed": "a whole number",
         "time": "a duration such as 0s, 500ms or 1m30s",

@@ -39,6 +39,34 @@ import Testing
         }
     }
 
+    @Test("content is bounded in sum: 503 beside that of others, 413 where it never fits")
+    func memory() throws {
+        try withLoop { loop in
+            let control = ControlPoint(
+                loop: loop, logger: silent, maxBodyBytes: 1000, maxBodyMemory: 100)
+            control.post("/check") { $1.respond(status: 200, literal: "checked\n") }
+            try control.listen(on: SocketAddress(.loopbackV4, port: 0))
+            let address = try #require(control.address)
+            let holder = TCPConnection(loop: loop)
+            holder.connect(to: address) { holder, _ in
+                holder.write(
+                    Array("POST /check HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n".utf8)
+                        + [UInt8](repeating: 0x78, count: 80))
+                let long = String(repeating: "x", count: 101)
+                let asks = [
+                    Ask(method: "POST", path: "/check", body: String(long.prefix(20))),
+                    Ask(method: "POST", path: "/check", body: String(long.prefix(21))),
+                    Ask(method: "POST", path: "/check", body: long),
+                ]
+                ask(loop, control.address, asks) { answers in
+                    #expect(answers.map(\.status) == [200, 503, 413])
+                    holder.abort()
+                    control.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+
     @Test("other sources get 403 and are counted, but for who asks for health and readiness")
     func rejects() throws {
         try withLoop { loop in

@@ -139,6 +139,34 @@ import Testing
         #expect(error?.expected == "at most 100 targets (addresses × ports) in a list")
     }
 
+    private func whole(_ results: [ConnectionResult]) -> [UInt8] {
+        let next = ConnectionResult.document(results)
+        var bytes: [UInt8] = []
+        while let piece = next() { bytes += piece }
+        return bytes
+    }
+
+    @Test("a long list of results is made in pieces, which are one document")
+    func pieces() throws {
+        let results = (0..<2000).map {
+            ConnectionResult(
+                address: "10.0.0.2", port: 80, connectionIndex: $0, policy: "p",
+                timestamp: WallClock(nanosecondsSinceEpoch: 0))
+        }
+        var made = 0
+        let next = ConnectionResult.document(
+            results.lazy.map {
+                made += 1
+                return $0
+            })
+        #expect(made == 0)
+        let first = try #require(next())
+        #expect((64 << 10..<80 << 10).contains(first.count))
+        #expect(made < 1000)
+        let read = try whole(results).withUnsafeBytes { try ConnectionResult.read($0) }
+        #expect(read == results)
+    }
+
     @Test("a result has the members of the wire document, in its order, and comes back whole")
     func result() throws {
         let result = ConnectionResult(
@@ -147,7 +175,7 @@ import Testing
             connectedAt: WallClock(nanosecondsSinceEpoch: 1_795_234_498_646_000_000),
             notBefore: WallClock(nanosecondsSinceEpoch: 1_795_234_498_540_000_000), attempts: 12,
             connectTime: .microseconds(350), denied: nil)
-        let document = ConnectionResult.document([result])
+        let document = whole([result])
         #expect(
             String(decoding: document, as: UTF8.self)
                 == #"[{"address":"10.0.0.2","port":8080,"connectionidx":4,"#
@@ -156,7 +184,7 @@ import Testing
                 + #""notbefore":"2026-11-21T04:14:58.54Z","uncertaintyms":106.17082,"#
                 + #""attempts":12,"connectms":0.35}]"# + "\n")
         #expect(try document.withUnsafeBytes { try ConnectionResult.read($0) } == [result])
-        #expect(String(decoding: ConnectionResult.document([]), as: UTF8.self) == "[]\n")
+        #expect(String(decoding: whole([]), as: UTF8.self) == "[]\n")
     }
 
     @Test("what is not known is null, and a denial names its kind")
@@ -165,7 +193,7 @@ import Testing
             let result = ConnectionResult(
                 address: "::1", port: 1, connectionIndex: 0, policy: "",
                 timestamp: WallClock(nanosecondsSinceEpoch: 0), denied: kind)
-            let document = ConnectionResult.document([result])
+            let document = whole([result])
             #expect(
                 String(decoding: document, as: UTF8.self).hasSuffix(
                     #""connectedat":null,"notbefore":null,"uncertaintyms":null,"#

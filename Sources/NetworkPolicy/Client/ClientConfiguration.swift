@@ -50,6 +50,8 @@ public struct ClientConfiguration: Sendable {
     public var batch = 10
     /// The longest connection list that is accepted, in bytes.
     public var maxBodyBytes: Int64 = 256 << 20
+    /// Bytes of content that is being received, of all connections together.
+    public var maxBodyMemory: Int64 = 64 << 20
     /// Targets in one list, at most.
     public var maxTargets = 1_000_000
 

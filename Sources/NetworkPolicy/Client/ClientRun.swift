@@ -145,8 +145,9 @@ final class ClientRun {
 
     // MARK: - Results and status
 
-    /// The result document: an array of the targets that have a result.
-    func results() -> [UInt8] {
+    /// The result document in pieces: an array of the targets that have a result when their turn
+    /// comes.
+    func results() -> () -> [UInt8]? {
         ConnectionResult.document(
             list.targets.indices.lazy.compactMap { [self] target in
                 guard let moment = moments[target], let result = runner?.ledger[target] else {

@@ -26,12 +26,12 @@ public final class ClientService: Service {
         self.logger = logger
         control = ControlPoint(
             loop: loop, logger: logger, allowFrom: configuration.allowFrom,
-            maxBodyBytes: configuration.maxBodyBytes)
+            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory)
         control.post("/check") { [unowned self] in check($0, $1) }
         control.get("/results") { [unowned self] _, responder in
             responder.respond(
                 status: 200, contentType: "application/json",
-                body: run?.results() ?? Array("[]\n".utf8))
+                next: run?.results() ?? ConnectionResult.document([]))
         }
         control.common(
             role: "client", status: { [unowned self] in writeStatus(to: &$0) },

@@ -31,6 +31,8 @@ public struct ProxyConfiguration: Sendable {
     public var logsResults = false
     /// The longest body of `/initiate`, in bytes.
     public var maxBodyBytes: Int64 = 256 << 20
+    /// Bytes of content that is being received, of all connections together.
+    public var maxBodyMemory: Int64 = 512 << 20
     /// The longest results of one client, in bytes.
     public var maxResultBytes: Int64 = 64 << 20
     /// Targets in one client's list, at most.

@@ -30,7 +30,7 @@ public final class ProxyService: Service {
         exchange = ProxyExchange(loop: loop, configuration: configuration)
         control = ControlPoint(
             loop: loop, logger: logger, allowFrom: configuration.allowFrom,
-            maxBodyBytes: configuration.maxBodyBytes)
+            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory)
         control.post("/initiate") { [unowned self] in initiate($0, $1) }
         control.get("/checkConnectionsStatus") { [unowned self] in
             respond(run?.isDelivered ?? false, $1)

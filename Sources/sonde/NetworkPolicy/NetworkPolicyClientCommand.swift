@@ -20,6 +20,14 @@ struct NetworkPolicyClientCommand: ParsableCommand {
     var listen = SocketAddress(.anyV6, port: 9001)
 
     @OptionGroup(title: "Probing") var probing: ProbingOptions
+    @Option(
+        help: ArgumentHelp(
+            """
+            Memory for lists while they are received, all together. One that finds no room is \
+            answered with 503 and Retry-After, one that is longer with 413.
+            """, valueName: "size"))
+    var maxBodyMemory = ByteSize(64 << 20)
+
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -27,6 +35,7 @@ struct NetworkPolicyClientCommand: ParsableCommand {
         var configuration = try probing.clientConfiguration()
         configuration.listen = listen
         configuration.allowFrom = access.allowFrom
+        configuration.maxBodyMemory = maxBodyMemory.bytes
         try runService(service) { loop, logger in
             ClientService(loop: loop, configuration: configuration, logger: logger)
         }

@@ -40,6 +40,14 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
     @Flag(help: "Log every result that was collected.")
     var logResults = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Memory for documents while they are received, all together. One that finds no room is \
+            answered with 503 and Retry-After, one that is longer with 413.
+            """, valueName: "size"))
+    var maxBodyMemory = ByteSize(512 << 20)
+
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -53,6 +61,7 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
         var configuration = ProxyConfiguration()
         configuration.listen = listen
         configuration.allowFrom = access.allowFrom
+        configuration.maxBodyMemory = maxBodyMemory.bytes
         configuration.clientPort = clientPort
         configuration.parallel = parallel.count
         configuration.requestTimeout = timeout.duration
