@@ -36,8 +36,10 @@ struct Sonde: ParsableCommand {
         var arguments = Array(CommandLine.arguments.dropFirst())
         let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
         if let role = roles[name] { arguments = role + arguments }
-        if arguments.first == "egw" { arguments = EgressGatewayCommand.translate(arguments) }
         do {
+            if arguments.first == "egw" {
+                arguments = try EgressGatewayCommand.translate(arguments)
+            }
             do {
                 var command = try parseAsRoot(arguments)
                 try command.run()

@@ -50,7 +50,9 @@ public final class ExternalTargetService: Service {
         self.listener = listener
         if let address = configuration.metricsListen { try control.listen(on: address) }
         let blocks = configuration.allowed.map(\.description).joined(separator: ", ")
-        logger.info("Listening for new connections on \(listener.localAddress), allowed: \(blocks)")
+        let end = configuration.keepsOpen ? "kept open" : "closed after the answer"
+        logger.info(
+            "Listening for new connections on \(listener.localAddress), allowed: \(blocks), \(end)")
     }
 
     /// Closes every connection, lets requests under way finish, and calls `completion`.
