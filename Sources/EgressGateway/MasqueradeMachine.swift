@@ -1,15 +1,18 @@
 import Pacing
+import Telemetry
 
 /// Probes a target at fixed moments until one probe gets `pong`: the first moment at which traffic
 /// is known to be masqueraded.
 ///
 ///     phase      event                          phase      actions
-///     idle       start                          probing    launch
+///     idle       start                          probing    launch; resolve, if it is a name
 ///     probing    start + k × interval           probing    launch, or a local miss without a slot
+///     probing    resolved                       probing    launch
+///     probing    unresolved                     probing    missed; resolve again at a later slot
 ///     probing    closed, refused, …             probing    missed
 ///     probing    probe timeout                  probing    cancel, missed
 ///     probing    pong                           settling   answered; cancel what can say no more
-///     probing    test timeout                   failed     cancel, missed for all; failed, settled
+///     probing    test timeout                   failed     cancel for all; failed, settled
 ///     settling   miss, timeout, late pong       settling   missed
 ///     settling   no probe left                  done       settled
 ///     any        stop                           –          cancel for all
@@ -18,8 +21,13 @@ import Pacing
 /// the program is busy is skipped, not made up for: two probes at once tell no more than one.
 ///
 /// The claim behind the result is that masquerading began in [notBefore, moment]; ``ProbeEvidence``
-/// says why. After the first `pong` the older probes fly on, because what becomes of them narrows
-/// these bounds; until then they hold, but are wider than they will be.
+/// says why, and what is proven of it. After the first `pong` the older probes fly on, because what
+/// becomes of them narrows these bounds; until then they hold, but are wider than they will be.
+///
+/// Time that this process slept through, stopped or without a processor, is not charged to the
+/// target: no probe is given up before it was waited for with open eyes, and a test whose end was
+/// slept through goes on for a moment, once. What comes after `--test-timeout` all the same is too
+/// late; probes that are under way then have no verdict.
 struct MasqueradeMachine: Sendable {
     struct Configuration: Sendable {
         /// Between two probes.
@@ -37,15 +45,21 @@ struct MasqueradeMachine: Sendable {
         var ports: ClosedRange<UInt16>?
         /// Of the first port.
         var seed: UInt64 = 1
+        /// Whether the target's address has to be asked for.
+        var isNamed = false
     }
 
     enum Action: Equatable, Sendable {
+        /// Look the target's name up and report what came of it.
+        case resolve
         /// Connect from this local port and report what happens.
         case launch(flight: Int, port: UInt16?)
         /// Break the probe off; nothing more is reported of it.
         case cancel(flight: Int)
         /// One more miss; ``misses`` has the counts.
         case missed(MissKind)
+        /// For the log: what the probes may do to the network.
+        case warned(String)
         /// The first `pong`: ``hit`` has the moment.
         case answered
         /// The test timeout has passed without a `pong`.
@@ -68,10 +82,12 @@ struct MasqueradeMachine: Sendable {
 
     /// What a target answers to a source that is allowed.
     static let pong = Array("pong\n".utf8)
-    /// How long a gateway may remember a connection that was never established (Linux: 120 s).
-    private static let memory = Duration.seconds(150)
     /// Local ports tried for one probe when others hold them.
     private static let portTries: UInt8 = 16
+    /// Between a look-up that failed and the next.
+    private static let lookupPause = Duration.milliseconds(100)
+
+    private enum Lookup { case needed, underWay, done }
 
     private let configuration: Configuration
     private(set) var phase = Phase.idle
@@ -85,22 +101,30 @@ struct MasqueradeMachine: Sendable {
     private(set) var started = 0
     /// Probes without a verdict of their own: broken off by, or answered after, the first `pong`.
     private(set) var surplus = 0
-    /// Slots that passed while the program was busy.
+    /// Slots that passed while the program was busy, or waited for the target's address.
     private(set) var skipped = 0
+    /// What the probes ask of the network.
+    private(set) var load = ProbeLoad()
 
     private var flights = ProbeWindow()
+    private var lookup: Lookup
     private var nextSlot = Instant(nanoseconds: .max)
-    private var portsUsed = 0
-    private var firstPort = 0
+    private var testEnd = Instant(nanoseconds: .max)
+    private var isExtended = false
+    private var sleep = OwnSleep()
+    private var ports: LocalPorts
 
     init(configuration: Configuration) {
         self.configuration = configuration
-        var random = SeededRandom(seed: configuration.seed)
-        firstPort = Int(truncatingIfNeeded: random.next() >> 33)
+        lookup = configuration.isNamed ? .needed : .done
+        ports = LocalPorts(
+            range: configuration.ports, interval: configuration.interval, seed: configuration.seed)
     }
 
     var inFlight: Int { flights.flying }
     var missCount: Int { misses.reduce(0, +) }
+    /// Misses of the target's or the path's making; not those of this machine's.
+    var leaks: Int { MissKind.allCases.filter { !$0.isLocal }.reduce(0) { $0 + misses($1) } }
     /// Probes that have, or will have, a verdict.
     var probes: Int { started - surplus }
 
@@ -109,25 +133,41 @@ struct MasqueradeMachine: Sendable {
     /// From the origin to the moment at which masquerading is known to work.
     var delay: Duration? { hit.map { $0.connected - origin } }
 
-    /// The latest moment at which traffic is known not to have been masqueraded; nil without any
-    /// miss that says so.
-    var notBefore: Instant? {
+    /// The latest moment at which traffic is proven not to have been masqueraded.
+    var notBefore: Instant? { notBefore(.proven) }
+
+    /// The same for either kind of evidence; nil without any. What is presumed, only where it is
+    /// later than what is proven.
+    func notBefore(_ kind: ProbeEvidence.Kind) -> Instant? {
         var evidence = evidence
         flights.forEachEnded { if isBelieved($0, $1) { evidence.add($1) } }
-        return evidence.lowerBound
+        return evidence.lowerBound(kind)
     }
 
-    /// How wide the bounds are; without a lower one they reach back to the origin.
-    var uncertainty: Duration? { hit.map { $0.connected - (notBefore ?? origin) } }
+    /// How wide the bounds are; nil while, or where, one of the two is not known.
+    func uncertainty(_ kind: ProbeEvidence.Kind) -> Duration? {
+        guard let hit, let bound = notBefore(kind) else { return nil }
+        return hit.connected - bound
+    }
 
     /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
     var nextDeadline: Instant? {
-        let expiry = flights.oldestStart.map { $0 + configuration.probeTimeout }
+        let expiry = flights.oldestFlight.map(expiry(of:))
         guard phase == .probing else { return expiry }
         return min(nextSlot, testEnd, expiry ?? nextSlot)
     }
 
-    private var testEnd: Instant { origin + configuration.testTimeout }
+    private func expiry(of flight: ProbeWindow.Flight) -> Instant {
+        flight.start + configuration.probeTimeout + (sleep.total - flight.sleptBefore)
+    }
+
+    /// A test whose end was slept through goes on for as long as a probe may need, once.
+    private mutating func wake(_ now: Instant) {
+        guard let slept = sleep.wake(now: now, due: nextDeadline), now >= testEnd, !isExtended
+        else { return }
+        isExtended = true
+        testEnd = now + min(slept, configuration.probeTimeout)
+    }
 
     // MARK: - Events
 
@@ -137,24 +177,47 @@ struct MasqueradeMachine: Sendable {
         guard phase == .idle else { return }
         phase = .probing
         self.origin = min(origin, now)
+        testEnd = self.origin + configuration.testTimeout
         nextSlot = now
         tick(now: now, &actions)
+    }
+
+    /// The target's address is known.
+    mutating func resolved(now: Instant, _ actions: inout [Action]) {
+        wake(now)
+        guard lookup == .underWay else { return }
+        lookup = .done
+        if phase == .probing { launch(now: now, &actions) }
+    }
+
+    /// The target's address could not be had.
+    mutating func unresolved(now: Instant, _ actions: inout [Action]) {
+        wake(now)
+        guard lookup == .underWay else { return }
+        lookup = .needed
+        guard phase == .probing else { return }
+        nextSlot = max(nextSlot, now + MasqueradeMachine.lookupPause)
+        missUnsent(.unresolved, &actions)
     }
 
     /// The connection stands.
     /// - Parameter retransmitted: the kernel had to send the SYN more than once.
     mutating func connected(_ flight: Int, retransmitted: Bool, now: Instant) {
+        wake(now)
+        guard let start = flights[flight]?.start else { return }
         flights.update(flight) {
             $0.connected = now
             $0.retransmitted = retransmitted
         }
-        if let start = flights[flight]?.start, !retransmitted { evidence.roundTrip(now - start) }
+        load.answered(startedAt: start, now: now)
+        if !retransmitted { evidence.roundTrip(now - start) }
     }
 
     /// Bytes have come.
     mutating func received(
         _ flight: Int, _ bytes: UnsafeRawBufferPointer, now: Instant, _ actions: inout [Action]
     ) {
+        wake(now)
         guard let state = flights[flight] else { return }
         let expected = MasqueradeMachine.pong.dropFirst(Int(state.matched))
         let count = min(bytes.count, expected.count)
@@ -170,31 +233,40 @@ struct MasqueradeMachine: Sendable {
         }
     }
 
-    /// The target has closed or broken off the connection.
-    mutating func ended(_ flight: Int, now: Instant, _ actions: inout [Action]) {
+    /// The connection has ended.
+    /// - Parameter isBroken: by a reset or the like; not closed by the target in good order.
+    mutating func ended(
+        _ flight: Int, isBroken: Bool, now: Instant, _ actions: inout [Action]
+    ) {
+        wake(now)
         guard let state = flights[flight] else { return }
-        miss(flight, state.matched == 0 ? .closed : .wrongReply, now: now, &actions)
+        let kind: MissKind =
+            isBroken ? .reset : state.matched == 0 ? .closed : .wrongReply
+        miss(flight, kind, now: now, &actions)
     }
 
     /// The connection did not come about.
     mutating func failed(
         _ flight: Int, _ kind: MissKind, now: Instant, _ actions: inout [Action]
     ) {
-        guard flights[flight] != nil else { return }
+        wake(now)
+        guard let start = flights[flight]?.start else { return }
+        if kind == .refused || kind == .local { load.answered(startedAt: start, now: now) }
         miss(flight, kind, now: now, &actions)
     }
 
     /// Somebody else holds the local port of the launch.
     mutating func portTaken(_ flight: Int, now: Instant, _ actions: inout [Action]) {
+        wake(now)
         guard let state = flights[flight] else { return }
         guard phase == .probing, configuration.ports != nil,
             state.portTries < MasqueradeMachine.portTries
         else {
-            miss(flight, .local, now: now, &actions)
+            failed(flight, .local, now: now, &actions)
             return
         }
         // The start stays: earlier than the SYN, it can only make the bounds wider.
-        let (port, isFresh) = nextPort()
+        let (port, isFresh) = ports.next()
         flights.update(flight) {
             $0.portTries += 1
             $0.isFresh = isFresh
@@ -203,14 +275,15 @@ struct MasqueradeMachine: Sendable {
     }
 
     mutating func tick(now: Instant, _ actions: inout [Action]) {
-        while let flight = flights.oldest, let start = flights.oldestStart,
-            now >= start + configuration.probeTimeout
+        wake(now)
+        while let flight = flights.oldest, let state = flights.oldestFlight,
+            now >= expiry(of: state)
         {
-            giveUp(flight, now: now, &actions)
+            giveUp(flight, as: .timedOut, now: now, &actions)
         }
         guard phase == .probing else { return }
         if now >= testEnd {
-            fail(now: now, &actions)
+            fail(&actions)
         } else if now >= nextSlot {
             advanceSlot(now: now)
             launch(now: now, &actions)
@@ -219,11 +292,7 @@ struct MasqueradeMachine: Sendable {
 
     /// Breaks everything off; counts and bounds stay.
     mutating func stop(_ actions: inout [Action]) {
-        while let flight = flights.oldest {
-            actions.append(.cancel(flight: flight))
-            surplus += 1
-            end(flight, as: .nothing)
-        }
+        breakOff(&actions)
         if phase == .settling { phase = .done }
         if phase == .probing { phase = .failed }
         nextSlot = Instant(nanoseconds: .max)
@@ -243,32 +312,30 @@ struct MasqueradeMachine: Sendable {
     }
 
     private mutating func launch(now: Instant, _ actions: inout [Action]) {
-        started += 1
-        if flights.flying >= max(configuration.maxInFlight, 1) {
-            guard let oldest = flights.oldest, let start = flights.oldestStart,
-                now - start >= configuration.minFlight
-            else {
-                misses[Int(MissKind.local.rawValue)] += 1
-                actions.append(.missed(.local))
-                return
-            }
-            giveUp(oldest, now: now, &actions)
+        guard lookup == .done else {
+            if lookup == .needed { actions.append(.resolve) } else { skipped += 1 }
+            lookup = .underWay
+            return
         }
-        let (port, isFresh) = nextPort()
-        let flight = flights.open(at: now, isFresh: isFresh)
+        if flights.flying >= max(configuration.maxInFlight, 1) {
+            guard let oldest = flights.oldest, let state = flights.oldestFlight,
+                now - state.start - (sleep.total - state.sleptBefore) >= configuration.minFlight
+            else { return missUnsent(.local, &actions) }
+            // It would have been waited for longer, had this machine more slots.
+            giveUp(oldest, as: .local, now: now, &actions)
+        }
+        started += 1
+        let (port, isFresh) = ports.next()
+        let flight = flights.open(at: now, sleptBefore: sleep.total, isFresh: isFresh)
         actions.append(.launch(flight: flight, port: port))
+        load.started(now: now)
+        if let text = load.warning(flag: "a longer --interval") { actions.append(.warned(text)) }
     }
 
-    /// One port after the other. A probe from a port that was used not long ago may be treated as
-    /// its predecessor was (connection tracking): its miss then says nothing about now.
-    private mutating func nextPort() -> (port: UInt16?, isFresh: Bool) {
-        guard let ports = configuration.ports else { return (nil, true) }
-        let port = ports.lowerBound + UInt16((firstPort + portsUsed) % ports.count)
-        let isFirstRound = portsUsed < ports.count
-        // Half of a round's time, as taken ports make it go faster.
-        let isLongRound = configuration.interval * (ports.count / 2) >= MasqueradeMachine.memory
-        portsUsed += 1
-        return (port, isFirstRound || isLongRound)
+    private mutating func missUnsent(_ kind: MissKind, _ actions: inout [Action]) {
+        started += 1
+        misses[Int(kind.rawValue)] += 1
+        actions.append(.missed(kind))
     }
 
     // MARK: - Endings
@@ -311,9 +378,19 @@ struct MasqueradeMachine: Sendable {
         return hit.retransmitted ? state.start < hit.connected : flight < hit.flight
     }
 
-    private mutating func giveUp(_ flight: Int, now: Instant, _ actions: inout [Action]) {
+    private mutating func giveUp(
+        _ flight: Int, as kind: MissKind, now: Instant, _ actions: inout [Action]
+    ) {
         actions.append(.cancel(flight: flight))
-        miss(flight, .timedOut, now: now, &actions)
+        miss(flight, kind, now: now, &actions)
+    }
+
+    private mutating func breakOff(_ actions: inout [Action]) {
+        while let flight = flights.oldest {
+            actions.append(.cancel(flight: flight))
+            surplus += 1
+            end(flight, as: .nothing)
+        }
     }
 
     private mutating func miss(
@@ -323,10 +400,11 @@ struct MasqueradeMachine: Sendable {
         misses[Int(kind.rawValue)] += 1
         let verdict: ProbeWindow.Verdict =
             switch kind {
-            case .local: .nothing
+            case .closed: .closed
+            case .refused, .unreachable: .refused
             // Established, the SYN was let through: that nothing followed says nothing sure.
             case .timedOut: state.connected == nil ? .silence : .nothing
-            default: .turnedAway
+            case .local, .unresolved, .reset, .wrongReply: .nothing
             }
         flights.update(flight) { $0.ended = now }
         end(flight, as: state.isFresh ? verdict : .nothing)
@@ -345,8 +423,8 @@ struct MasqueradeMachine: Sendable {
         }
     }
 
-    private mutating func fail(now: Instant, _ actions: inout [Action]) {
-        while let flight = flights.oldest { giveUp(flight, now: now, &actions) }
+    private mutating func fail(_ actions: inout [Action]) {
+        breakOff(&actions)
         phase = .failed
         nextSlot = Instant(nanoseconds: .max)
         actions.append(.failed)

@@ -2,42 +2,63 @@ import Pacing
 
 /// What misses say about the moment at which masquerading began.
 ///
-/// A probe that was turned away (closed without an answer, refused, unreachable) was not
-/// masqueraded when its SYN passed the gateway, which was after the probe's start: masquerading
-/// began later than that start. So it did for a probe whose SYN stayed unanswered until the kernel
-/// sent it again, or until it was given up, if that took well longer than a round trip. The lower
-/// bound is the youngest such start.
+/// - **Proven**: a target that closed the connection without an answer was there, and saw a source
+///   that is not allowed. The probe's SYN passed the gateway after the probe's start: masquerading
+///   began later than that start.
+/// - **Presumed**: a SYN that was refused, found no way, or stayed unanswered until the kernel sent
+///   it again or the probe was given up. So looks a gateway that does not masquerade yet, where a
+///   firewall stands behind it; and so looks a target that is not there yet.
+/// - **Neither**: a connection that stood, and then got silence, a reset or a wrong reply. Somebody
+///   let it through, and nobody who knows said no.
 ///
-/// Not believed are probes that merely had not been answered *yet*, that this machine could not
-/// send, that stood but were not answered, or that came from a local port of which the gateway may
-/// remember an earlier connection. A path that loses packets makes silence look like a gateway that
-/// does not masquerade, so that the bound is wrong with at most the chance of that loss.
+/// A bound is the youngest start of its kind. Not believed at all are probes that merely had not
+/// been answered *yet*, that this machine could not send, or that came from a local port of which
+/// the gateway may remember an earlier connection; and silence that was not waited for twice as
+/// long as connections take here.
 struct ProbeEvidence: Equatable, Sendable {
-    private var turnedAway: Instant?
-    private var silent: Instant?
-    /// The shortest time that one of the silent ones was waited for.
-    private var patience = Duration.nanoseconds(Int64.max)
+    /// What a bound rests on.
+    enum Kind: String, CaseIterable, Sendable { case proven, presumed }
+
+    private struct Silence: Equatable {
+        var start: Instant
+        var patience: Duration
+    }
+
+    private var closed: Instant?
+    private var refused: Instant?
+    /// The youngest that was waited for long enough.
+    private var silence: Silence?
     /// The longest time from a probe's start to its connection, of those whose first SYN was
-    /// answered.
-    private(set) var longestRoundTrip = Duration.zero
+    /// answered: of the last some dozens, as each one takes a sixteenth off what was before.
+    private(set) var longestRoundTrip: Duration?
 
     mutating func roundTrip(_ time: Duration) {
-        longestRoundTrip = max(longestRoundTrip, time)
+        longestRoundTrip = max(longestRoundTrip.map { $0 * 15 / 16 } ?? time, time)
     }
 
     mutating func add(_ flight: ProbeWindow.Flight) {
+        let start = flight.start
         switch flight.verdict {
         case .nothing: break
-        case .turnedAway: turnedAway = max(turnedAway ?? flight.start, flight.start)
+        case .closed: closed = max(closed ?? start, start)
+        case .refused: refused = max(refused ?? start, start)
         case .silence:
-            silent = max(silent ?? flight.start, flight.start)
-            patience = min(patience, (flight.ended ?? flight.start) - flight.start)
+            let new = Silence(start: start, patience: (flight.ended ?? start) - start)
+            if isBelieved(new), start >= silence?.start ?? start { silence = new }
         }
     }
 
-    var lowerBound: Instant? {
-        guard let silent, patience >= longestRoundTrip * 2 else { return turnedAway }
-        return max(turnedAway ?? silent, silent)
+    /// The latest moment known not to have been masqueraded; of what is presumed, only where that
+    /// is later than what is proven.
+    func lowerBound(_ kind: Kind) -> Instant? {
+        guard kind == .presumed else { return closed }
+        let believed = silence.flatMap { isBelieved($0) ? $0.start : nil }
+        guard let presumed = [refused, believed].compactMap({ $0 }).max() else { return nil }
+        return closed.map { $0 < presumed } ?? true ? presumed : nil
+    }
+
+    private func isBelieved(_ silence: Silence) -> Bool {
+        silence.patience >= (longestRoundTrip ?? .zero) * 2
     }
 }
 
@@ -45,10 +66,12 @@ struct ProbeEvidence: Equatable, Sendable {
 /// the oldest of them started.
 struct ProbeWindow: Sendable {
     /// What an ended probe says about its start.
-    enum Verdict: UInt8, Sendable { case nothing, turnedAway, silence }
+    enum Verdict: UInt8, Sendable { case nothing, closed, refused, silence }
 
     struct Flight: Sendable {
         var start: Instant
+        /// How long this process had slept before.
+        var sleptBefore: Duration
         var connected: Instant?
         var ended: Instant?
         var verdict = Verdict.nothing
@@ -75,7 +98,7 @@ struct ProbeWindow: Sendable {
 
     /// The flight that has been under way longest. (The window begins with it: see popEnded.)
     var oldest: Int? { flying == 0 ? nil : firstNumber }
-    var oldestStart: Instant? { flying == 0 ? nil : flights[head].start }
+    var oldestFlight: Flight? { flying == 0 ? nil : flights[head] }
 
     /// All that are under way, oldest first.
     var flyingNumbers: [Int] {
@@ -90,12 +113,12 @@ struct ProbeWindow: Sendable {
         }
     }
 
-    mutating func open(at start: Instant, isFresh: Bool) -> Int {
+    mutating func open(at start: Instant, sleptBefore: Duration, isFresh: Bool) -> Int {
         if head > 64, head > flights.count / 2 {
             flights.removeFirst(head)
             head = 0
         }
-        flights.append(Flight(start: start, isFresh: isFresh))
+        flights.append(Flight(start: start, sleptBefore: sleptBefore, isFresh: isFresh))
         flying += 1
         return firstNumber + flights.count - head - 1
     }

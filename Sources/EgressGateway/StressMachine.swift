@@ -1,13 +1,13 @@
 import Pacing
 import Telemetry
 
-/// Opens connections, so many at once, and keeps them, until the target fails three dials in a row
-/// or something has run out.
+/// Opens connections, so many at once, and keeps them, until the target fails three dials, in a row
+/// or in all, or something has run out.
 ///
 ///     state     event                              state     actions
 ///     idle      start                              dialing   dial × concurrency
 ///     dialing   opened                             dialing   dial
-///     dialing   dial failed by the target          dialing   dial; the third in a row: ending
+///     dialing   dial failed by the target          dialing   dial; the third one: ending
 ///     dialing   no port left for a source          dialing   dial from another; none left: ending
 ///     dialing   no descriptors, or local trouble   ending    –
 ///     dialing   the limits are reached             ending    –
@@ -27,13 +27,17 @@ struct StressMachine: Sendable {
         var perSource = 10_000
         /// Connections open at once, so that a reserve of descriptors keeps the API answering.
         var descriptors = 10_000
-        /// Failures in a row after which the target has had enough.
+        /// Failures after which the target has had enough.
         var failures = 3
+        /// Whether those count wherever they come; else a dial that succeeds forgives them.
+        var countsAllFailures = false
     }
 
     enum Action: Equatable, Sendable {
         /// Connect from this source (nil: as the kernel likes) and report by the slot.
         case dial(slot: Int, source: Int?)
+        /// For the log: what the connections may do to the network.
+        case warned(String)
         /// No dial is under way any more, and none will be. Connections stay open.
         case finished(End)
     }
@@ -62,7 +66,7 @@ struct StressMachine: Sendable {
     /// By slot; nil while it is free.
     private var dials: [Dial?]
     private var freeSlots: [Int]
-    private var failuresInRow = 0
+    private var countedFailures = 0
     private var isStarted = false
     /// Why it ends, once that is known.
     private(set) var end: End?
@@ -75,13 +79,17 @@ struct StressMachine: Sendable {
     private(set) var targetFailures = 0
     /// Dials that this machine failed.
     private(set) var localFailures = 0
+    /// What the dials ask of the network, and what the probes before them did.
+    private(set) var load: ProbeLoad
+    private var hasWarned = false
     /// From dial to connection, in seconds. The bounds include those of Prometheus's default.
     private(set) var latency = BucketHistogram(upperBounds: [
         0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
         1, 2.5, 5, 10,
     ])
 
-    init(configuration: Configuration) {
+    init(configuration: Configuration, load: ProbeLoad = ProbeLoad()) {
+        self.load = load
         let concurrency = max(configuration.concurrency, 1)
         self.configuration = configuration
         sources = SourceSpread(count: configuration.sources, perSource: configuration.perSource)
@@ -93,6 +101,9 @@ struct StressMachine: Sendable {
     var open: Int { opened - closed }
     /// Dials under way.
     var dialing: Int { dials.count - freeSlots.count }
+    /// Connection-tracking entries that a node on the way may hold for all this: those of open
+    /// connections, and of SYNs that were not answered.
+    func trackingEntries(at now: Instant) -> Int { open + load.entries(at: now) }
     var isFinished: Bool { end != nil && dialing == 0 }
 
     mutating func start(now: Instant, _ actions: inout [Action]) {
@@ -105,8 +116,9 @@ struct StressMachine: Sendable {
     mutating func opened(_ slot: Int, now: Instant, _ actions: inout [Action]) -> Int {
         guard let dial = take(slot) else { return 0 }
         opened += 1
-        failuresInRow = 0
+        if !configuration.countsAllFailures { countedFailures = 0 }
         latency.observe(now - dial.start)
+        load.answered(startedAt: dial.start, now: now)
         proceed(now: now, &actions)
         return dial.source
     }
@@ -116,11 +128,12 @@ struct StressMachine: Sendable {
     ) {
         guard let dial = take(slot) else { return }
         sources.dialFailed(dial.source, outOfPorts: failure == .ports)
+        if failure != .target { load.answered(startedAt: dial.start, now: now) }
         switch failure {
         case .target:
             targetFailures += 1
-            failuresInRow += 1
-            if failuresInRow >= max(configuration.failures, 1) { finish(.targetFailed) }
+            countedFailures += 1
+            if countedFailures >= max(configuration.failures, 1) { finish(.targetFailed) }
         case .ports:
             localFailures += 1
         case .descriptors:
@@ -176,7 +189,15 @@ struct StressMachine: Sendable {
             }
             guard let slot = freeSlots.popLast() else { break }
             dials[slot] = Dial(start: now, source: source)
+            load.started(now: now)
             actions.append(.dial(slot: slot, source: configuration.sources == 0 ? nil : source))
+        }
+        if open > ProbeLoad.modestEntries, !hasWarned {
+            hasWarned = true
+            actions.append(
+                .warned(
+                    "More than \(ProbeLoad.modestEntries) connections are open, each an entry of "
+                        + "every connection-tracking table on the way; --stress-max lowers it"))
         }
         if let end, dialing == 0 { actions.append(.finished(end)) }
     }

@@ -124,7 +124,9 @@ enum Expectation {
         "url": "http://host[:port][/path]",
         "seed": "a whole number",
         "time": "a duration such as 0s, 500ms or 1m30s",
-        "ip:port": "an IP address with a port, such as 10.0.0.7:1337 or [fd00::7]:1337",
+        "host:port":
+            "an IP address or a name with a port, such as 10.0.0.7:1337, [fd00::7]:1337 or "
+            + "target.example:1337",
         "address": "an IPv4 or IPv6 address",
         "cidr": "a block of addresses, such as 10.0.0.0/8 or fd00::/8",
         "port": "a port from 0 to 65535",

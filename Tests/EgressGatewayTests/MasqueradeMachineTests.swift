@@ -78,8 +78,8 @@ import Testing
                     .cancel(flight: 0), .answered, .settled,
                 ])
             #expect(machine.delay == .milliseconds(9))
-            // Nothing failed before: it may have been so from the start.
-            #expect(machine.notBefore == nil && machine.uncertainty == .milliseconds(9))
+            // Nothing failed before: since when it has been so is not known.
+            #expect(machine.notBefore == nil && machine.uncertainty(.proven) == nil)
             #expect(machine.probes == 1 && machine.missCount == 0 && machine.nextDeadline == nil)
         }
     }
@@ -90,26 +90,143 @@ import Testing
         _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
         func launch(_ k: Int) { _ = actions(&machine) { $0.tick(now: ms(50 * k), &$1) } }
         for k in 1...8 { launch(k) }
-        #expect(actions(&machine) { $0.ended(0, now: ms(401), &$1) } == [.missed(.closed)])
+        #expect(
+            actions(&machine) { $0.ended(0, isBroken: false, now: ms(401), &$1) } == [
+                .missed(.closed)
+            ])
         #expect(
             send("ping\n", &machine, 1, at: ms(401)) == [
                 .cancel(flight: 1), .missed(.wrongReply),
             ])
         #expect(send("po", &machine, 2, at: ms(401)) == [])
-        #expect(actions(&machine) { $0.ended(2, now: ms(402), &$1) } == [.missed(.wrongReply)])
+        #expect(
+            actions(&machine) { $0.ended(2, isBroken: false, now: ms(402), &$1) } == [
+                .missed(.wrongReply)
+            ])
         for (flight, kind) in [(3, MissKind.refused), (4, .unreachable), (5, .local)] {
             #expect(
                 actions(&machine) { $0.failed(flight, kind, now: ms(403), &$1) } == [.missed(kind)])
         }
         // News of a probe that has ended is nobody's.
-        #expect(actions(&machine) { $0.ended(0, now: ms(404), &$1) } == [])
+        #expect(actions(&machine) { $0.ended(0, isBroken: false, now: ms(404), &$1) } == [])
         #expect(send("pong\n", &machine, 0, at: ms(404)) == [])
         machine.connected(6, retransmitted: false, now: ms(405))
         _ = send("pong\n", &machine, 6, at: ms(405))
-        // The youngest miss but the local one: probe 4.
-        #expect(machine.notBefore == ms(200) && machine.uncertainty == .milliseconds(205))
-        #expect(machine.misses == [1, 2, 1, 0, 1, 1])
+        // Probe 0 was closed; the youngest that found no way is probe 4.
+        #expect(machine.notBefore == t0 && machine.uncertainty(.proven) == .milliseconds(405))
+        #expect(machine.notBefore(.presumed) == ms(200))
+        #expect(machine.uncertainty(.presumed) == .milliseconds(205))
+        #expect(machine.misses == [1, 0, 2, 1, 0, 1, 1, 0] && machine.leaks == 5)
         #expect(machine.missCount == machine.probes - 1)
+    }
+
+    @Test("only a close by the target proves; refusals and silence bound nothing")
+    func proof() {
+        for kind in [MissKind.refused, .unreachable, .timedOut] {
+            var machine = machine()
+            _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+            _ = actions(&machine) { $0.tick(now: ms(50), &$1) }
+            _ = actions(&machine) { $0.tick(now: ms(100), &$1) }
+            _ = actions(&machine) { $0.failed(1, kind, now: ms(101), &$1) }
+            #expect(machine.notBefore == nil, "\(kind)")
+            #expect(machine.notBefore(.presumed) == ms(50), "\(kind)")
+            _ = actions(&machine) { $0.ended(0, isBroken: false, now: ms(102), &$1) }
+            #expect(machine.notBefore == t0 && machine.notBefore(.presumed) == ms(50), "\(kind)")
+            // Where the proof is the younger one, presuming adds nothing.
+            _ = actions(&machine) { $0.ended(2, isBroken: false, now: ms(103), &$1) }
+            #expect(machine.notBefore == ms(100) && machine.notBefore(.presumed) == nil)
+        }
+    }
+
+    @Test("an established connection without pong and without a close proves nothing")
+    func establishedOnly() {
+        var machine = machine()
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        machine.connected(0, retransmitted: false, now: ms(1))
+        _ = send("HTTP/1.1 503", &machine, 0, at: ms(2))
+        _ = actions(&machine) { $0.tick(now: ms(50), &$1) }
+        machine.connected(1, retransmitted: false, now: ms(51))
+        #expect(
+            actions(&machine) { $0.ended(1, isBroken: true, now: ms(52), &$1) } == [
+                .missed(.reset)
+            ])
+        #expect(machine.misses(.wrongReply) == 1 && machine.leaks == 2)
+        #expect(machine.notBefore == nil && machine.notBefore(.presumed) == nil)
+    }
+
+    @Test("stopped for longer than a probe may take: the answer in the socket is the hit")
+    func stopped() {
+        // The stop begins right after the launch, in the middle, and just before the time is up.
+        for begun in [1, 60, 99] {
+            var machine = machine {
+                $0.interval = .seconds(1)
+                $0.probeTimeout = .milliseconds(100)
+            }
+            _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+            _ = actions(&machine) { $0.failed(7, .local, now: ms(begun), &$1) }
+            // What waits in the kernel comes first, and of each connection one piece of news.
+            let woken = ms(begun + 300)
+            machine.connected(0, retransmitted: false, now: woken)
+            let timer = woken + .microseconds(80)
+            #expect(actions(&machine) { $0.tick(now: timer, &$1) } == [], "\(begun)")
+            let found = send("pong\n", &machine, 0, at: woken + .microseconds(200))
+            #expect(found == [.cancel(flight: 0), .answered, .settled], "\(begun)")
+            #expect(machine.misses(.timedOut) == 0)
+        }
+    }
+
+    @Test("stopped, and then not answered in the time that was left: a miss after all")
+    func stoppedInVain() {
+        var machine = machine {
+            $0.interval = .seconds(1)
+            $0.probeTimeout = .milliseconds(100)
+        }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        _ = actions(&machine) { $0.tick(now: ms(400), &$1) }
+        #expect(machine.inFlight == 1)
+        let due = machine.nextDeadline ?? t0
+        #expect(due > ms(400) && due <= ms(520))
+        #expect(actions(&machine) { $0.tick(now: due - .nanoseconds(1), &$1) } == [])
+        #expect(
+            actions(&machine) { $0.tick(now: due, &$1) } == [
+                .cancel(flight: 0), .missed(.timedOut),
+            ])
+    }
+
+    @Test("stopped over the end of the test: the answer in the socket still counts")
+    func stoppedOverTheEnd() {
+        var machine = machine {
+            $0.interval = .milliseconds(100)
+            $0.testTimeout = .milliseconds(250)
+        }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        _ = actions(&machine) { $0.tick(now: ms(100), &$1) }
+        _ = actions(&machine) { $0.tick(now: ms(200), &$1) }
+        machine.connected(2, retransmitted: false, now: ms(600))
+        #expect(!actions(&machine) { $0.tick(now: ms(600), &$1) }.contains(.failed))
+        #expect(send("pong\n", &machine, 2, at: ms(601)).contains(.answered))
+        #expect(machine.phase != .failed)
+    }
+
+    @Test("probes broken off by the end of the test are nobody's misses")
+    func endOfTest() {
+        var machine = machine { $0.testTimeout = .milliseconds(120) }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        for time in [50, 100] { _ = actions(&machine) { $0.tick(now: ms(time), &$1) } }
+        _ = actions(&machine) { $0.ended(0, isBroken: false, now: ms(101), &$1) }
+        #expect(
+            actions(&machine) { $0.tick(now: ms(120), &$1) } == [
+                .cancel(flight: 1), .cancel(flight: 2), .failed, .settled,
+            ])
+        #expect(machine.missCount == 1 && machine.surplus == 2 && machine.probes == 1)
+    }
+
+    @Test("one long round trip is forgotten after so many short ones")
+    func roundTrips() {
+        var evidence = ProbeEvidence()
+        evidence.roundTrip(.seconds(1))
+        for _ in 1...200 { evidence.roundTrip(.milliseconds(1)) }
+        #expect(evidence.longestRoundTrip == .milliseconds(1))
     }
 
     @Test("a probe that stood but was not answered is a miss, and no evidence")
@@ -118,9 +235,9 @@ import Testing
         _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
         machine.connected(0, retransmitted: false, now: ms(1))
         for k in 1...20 { _ = actions(&machine) { $0.tick(now: ms(50 * k), &$1) } }
-        #expect(machine.misses(.timedOut) == 1 && machine.notBefore == nil)
+        #expect(machine.misses(.timedOut) == 1 && machine.notBefore(.presumed) == nil)
         _ = actions(&machine) { $0.tick(now: ms(1050), &$1) }
-        #expect(machine.misses(.timedOut) == 2 && machine.notBefore == ms(50))
+        #expect(machine.misses(.timedOut) == 2 && machine.notBefore(.presumed) == ms(50))
     }
 
     @Test("silence that was not waited for longer than two round trips is no evidence")
@@ -129,10 +246,10 @@ import Testing
             $0.probeTimeout = .milliseconds(60)
         }
         _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
-        for k in 1...2 { _ = actions(&machine) { $0.tick(now: ms(50 * k), &$1) } }
-        #expect(machine.misses(.timedOut) == 1 && machine.notBefore == t0)
+        for time in [50, 60] { _ = actions(&machine) { $0.tick(now: ms(time), &$1) } }
+        #expect(machine.misses(.timedOut) == 1 && machine.notBefore(.presumed) == t0)
         machine.connected(1, retransmitted: false, now: ms(105))
-        #expect(machine.notBefore == nil)
+        #expect(machine.notBefore(.presumed) == nil)
         #expect(machine.evidence.longestRoundTrip == .milliseconds(55))
     }
 
@@ -143,15 +260,17 @@ import Testing
         for k in 1...20 { _ = actions(&machine) { $0.tick(now: ms(50 * k), &$1) } }
         machine.connected(0, retransmitted: true, now: ms(1003))
         #expect(send("pong\n", &machine, 0, at: ms(1004)) == [.cancel(flight: 0), .answered])
-        #expect(machine.notBefore == t0 && machine.inFlight == 20)
+        #expect(machine.notBefore(.presumed) == t0 && machine.inFlight == 20)
         machine.connected(20, retransmitted: false, now: ms(1005))
         for k in 1...19 {
             machine.connected(k, retransmitted: true, now: ms(1003 + 50 * k))
             _ = send("pong\n", &machine, k, at: ms(1004 + 50 * k))
-            #expect(machine.notBefore == ms(50 * k))
+            #expect(machine.notBefore(.presumed) == ms(50 * k))
         }
         #expect(send("pong\n", &machine, 20, at: ms(1970)) == [.cancel(flight: 20), .settled])
-        #expect(machine.notBefore == ms(950) && machine.probes == 1 && machine.surplus == 20)
+        #expect(
+            machine.notBefore(.presumed) == ms(950) && machine.notBefore == nil
+                && machine.probes == 1 && machine.surplus == 20)
     }
 
     @Test("a pong that was overtaken is the hit if its connection stood earlier")
@@ -161,11 +280,11 @@ import Testing
         for k in 1...3 { _ = actions(&machine) { $0.tick(now: ms(10 * k), &$1) } }
         for k in 0...2 { machine.connected(k, retransmitted: false, now: ms(32 + k)) }
         #expect(send("pong\n", &machine, 2, at: ms(40)).contains(.answered))
-        #expect(machine.delay == .milliseconds(34) && machine.uncertainty == .milliseconds(34))
+        #expect(machine.delay == .milliseconds(34) && machine.uncertainty(.proven) == nil)
         #expect(send("pong\n", &machine, 1, at: ms(41)) == [.cancel(flight: 1)])
         #expect(machine.delay == .milliseconds(33))
         #expect(
-            actions(&machine) { $0.ended(0, now: ms(42), &$1) } == [
+            actions(&machine) { $0.ended(0, isBroken: false, now: ms(42), &$1) } == [
                 .missed(.closed), .settled,
             ])
         #expect(machine.delay == .milliseconds(33) && machine.notBefore == t0)
@@ -184,7 +303,8 @@ import Testing
             send("pong\n", &machine, 1, at: ms(36)) == [
                 .cancel(flight: 1), .answered, .cancel(flight: 3), .settled,
             ])
-        #expect(machine.notBefore == t0 && machine.missCount == 2 && machine.surplus == 1)
+        #expect(
+            machine.notBefore(.presumed) == t0 && machine.missCount == 2 && machine.surplus == 1)
     }
 
     @Test("without a slot the oldest probe makes room if it had its time, else the miss is local")
@@ -197,7 +317,7 @@ import Testing
         for k in 1...3 { _ = actions(&machine) { $0.tick(now: ms(100 * k), &$1) } }
         #expect(
             actions(&machine) { $0.tick(now: ms(400), &$1) } == [
-                .cancel(flight: 0), .missed(.timedOut), .launch(flight: 4, port: nil),
+                .cancel(flight: 0), .missed(.local), .launch(flight: 4, port: nil),
             ])
         var quick = self.machine {
             $0.maxInFlight = 2
@@ -232,5 +352,63 @@ import Testing
         #expect(machine.nextDeadline == nil && machine.inFlight == 0)
         #expect(actions(&machine) { $0.tick(now: ms(100), &$1) } == [])
         #expect(machine.hit == nil && machine.missCount == 0 && machine.probes == 0)
+    }
+
+    @Test("a name is asked for before anything is sent; what it does not resolve to is local")
+    func names() {
+        var machine = machine {
+            $0.isNamed = true
+            $0.interval = .milliseconds(20)
+        }
+        #expect(actions(&machine) { $0.start(origin: t0, now: t0, &$1) } == [.resolve])
+        // Slots pass meanwhile.
+        #expect(actions(&machine) { $0.tick(now: ms(20), &$1) } == [] && machine.skipped == 1)
+        #expect(
+            actions(&machine) { $0.unresolved(now: ms(21), &$1) } == [.missed(.unresolved)])
+        #expect(machine.nextDeadline == ms(121))
+        #expect(actions(&machine) { $0.tick(now: ms(120), &$1) } == [])
+        #expect(actions(&machine) { $0.tick(now: ms(121), &$1) } == [.resolve])
+        #expect(
+            actions(&machine) { $0.resolved(now: ms(123), &$1) } == [.launch(flight: 0, port: nil)])
+        #expect(actions(&machine) { $0.resolved(now: ms(124), &$1) } == [])
+        #expect(
+            actions(&machine) { $0.tick(now: ms(140), &$1) } == [.launch(flight: 1, port: nil)])
+        #expect(machine.misses(.unresolved) == 1 && machine.leaks == 0)
+        // Nothing was sent before the name was known.
+        #expect(machine.load.entries(at: ms(140)) == 2)
+    }
+
+    @Test("a name that is never known fails the test, and late news of it is nobody's")
+    func namesInVain() {
+        var machine = machine {
+            $0.isNamed = true
+            $0.testTimeout = .milliseconds(30)
+        }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        #expect(actions(&machine) { $0.tick(now: ms(30), &$1) } == [.failed, .settled])
+        #expect(actions(&machine) { $0.resolved(now: ms(31), &$1) } == [])
+        #expect(machine.probes == 0 && machine.missCount == 0 && machine.nextDeadline == nil)
+    }
+
+    @Test("SYNs that nobody answers may hold entries; past 65,536 it warns once")
+    func load() {
+        var machine = machine {
+            $0.interval = .milliseconds(1)
+            $0.testTimeout = .seconds(100)
+            $0.probeTimeout = .milliseconds(3)
+        }
+        var warnings: [(Int, String)] = []
+        for k in 0...70_000 {
+            let found = actions(&machine) {
+                if k == 0 { $0.start(origin: t0, now: t0, &$1) } else { $0.tick(now: ms(k), &$1) }
+            }
+            for case .warned(let text) in found { warnings.append((k, text)) }
+        }
+        #expect(warnings.map(\.0) == [65_536] && warnings[0].1.contains("--interval"))
+        // An answer of whatever kind takes its entry away.
+        let before = machine.load.entries(at: ms(70_000))
+        machine.connected(70_000, retransmitted: false, now: ms(70_000))
+        _ = actions(&machine) { $0.failed(69_999, .refused, now: ms(70_000), &$1) }
+        #expect(machine.load.entries(at: ms(70_000)) == before - 2)
     }
 }

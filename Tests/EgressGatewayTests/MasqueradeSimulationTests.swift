@@ -11,12 +11,15 @@ import Testing
     private func check(
         _ machine: MasqueradeMachine, _ gateway: SimulatedGateway, slack: Duration, _ note: String
     ) {
-        guard let hit = machine.hit, let uncertainty = machine.uncertainty else {
+        guard let hit = machine.hit else {
             Issue.record("\(note): no hit")
             return
         }
         let truth = gateway.change
-        let lower = hit.connected - uncertainty
+        // Its target was always there: what is presumed is as good as what is proven.
+        let lower = machine.notBefore(.presumed) ?? machine.notBefore ?? machine.origin
+        let isProving = gateway.manner == .closed
+        #expect(machine.notBefore(isProving ? .presumed : .proven) == nil, "\(note)")
         #expect(lower <= max(truth, machine.origin), "\(note): \(truth - lower) too late")
         #expect(truth <= hit.connected || truth <= machine.origin, "\(note)")
         #expect(hit.connected - max(truth, t0) <= slack, "\(note): \(hit.connected - truth)")
@@ -52,7 +55,8 @@ import Testing
             let slack =
                 configuration.interval + longest * 4 + gateway.lateness * 3 + .milliseconds(1)
             check(machine, gateway, slack: slack, "\(manner) seed \(seed)")
-            widest = max(widest, machine.uncertainty ?? .zero)
+            let width = machine.uncertainty(manner == .closed ? .proven : .presumed)
+            widest = max(widest, width ?? .zero)
         }
         #expect(widest < .milliseconds(1200), "bounds that wide say nothing: \(widest)")
     }
@@ -72,7 +76,7 @@ import Testing
                 check(
                     machine, gateway, slack: configuration.interval + .milliseconds(1),
                     "\(manner) \(milliseconds) ms")
-                let width = machine.uncertainty ?? .zero
+                let width = machine.uncertainty(manner == .closed ? .proven : .presumed) ?? .zero
                 #expect(width <= configuration.interval + .milliseconds(1))
                 #expect(width >= configuration.interval)
             }
@@ -112,13 +116,44 @@ import Testing
             gateway.memory = .milliseconds(900 + Int64(seed) * 20)
             var machine = MasqueradeMachine(configuration: configuration)
             gateway.run(&machine, origin: t0)
-            let lower = (machine.notBefore ?? t0)
+            let lower = (machine.notBefore(.presumed) ?? t0)
             #expect(lower <= gateway.change, "seed \(seed): \(lower - gateway.change)")
             #expect(machine.missCount == machine.probes - 1)
         }
     }
 
-    @Test("without masquerading the test fails at its timeout; all probes are misses")
+    @Test(
+        "a target that starts late or thinks long: what is proven holds the truth",
+        arguments: SimulatedGateway.Manner.allCases)
+    func lateTarget(manner: SimulatedGateway.Manner) {
+        for seed in 1...150 as ClosedRange<UInt64> {
+            var random = SeededRandom(seed: seed &* 1409)
+            var configuration = MasqueradeMachine.Configuration()
+            configuration.interval = .milliseconds([5, 50, 200].randomElement(using: &random)!)
+            configuration.seed = seed
+            let times = Duration.zero ... .milliseconds(1800)
+            var gateway = SimulatedGateway(
+                start: t0, change: t0 + random.duration(in: times), seed: seed)
+            gateway.manner = manner
+            gateway.targetUp = t0 + random.duration(in: times)
+            gateway.refusesBefore = seed % 2 == 0
+            gateway.thinking = seed % 3 == 0 ? random.duration(in: times) / 2 : .zero
+            gateway.lateness = random.duration(in: .zero ... .milliseconds(3))
+            var machine = MasqueradeMachine(configuration: configuration)
+            gateway.run(&machine, origin: t0)
+            let note: Comment = "\(manner) seed \(seed)"
+            guard let hit = machine.hit else {
+                Issue.record("no hit: \(note)")
+                continue
+            }
+            #expect(gateway.change <= hit.connected, note)
+            #expect(machine.notBefore ?? t0 <= gateway.change, note)
+            // Only a target that closes proves anything.
+            if manner != .closed { #expect(machine.notBefore == nil, note) }
+        }
+    }
+
+    @Test("without masquerading the test fails at its timeout; what had its time is a miss")
     func fails() {
         for manner in SimulatedGateway.Manner.allCases {
             var configuration = MasqueradeMachine.Configuration()
@@ -130,8 +165,10 @@ import Testing
             gateway.run(&machine, origin: t0)
             #expect(machine.phase == .failed && machine.hit == nil)
             #expect(gateway.failedAt == t0 + .seconds(3) && gateway.settled == 1)
-            #expect(machine.probes == 60 && machine.missCount == 60)
-            #expect(machine.notBefore ?? t0 >= t0 + .milliseconds(1950))
+            #expect(machine.probes + machine.surplus == 60 && machine.missCount == machine.probes)
+            #expect(machine.probes == (manner == .dropped ? 41 : 60))
+            let kind: ProbeEvidence.Kind = manner == .closed ? .proven : .presumed
+            #expect(machine.notBefore(kind) ?? t0 >= t0 + .milliseconds(1950))
         }
     }
 }

@@ -1,5 +1,6 @@
 import Pacing
 import Reactor
+import Telemetry
 import Testing
 
 @testable import EgressGateway
@@ -30,10 +31,13 @@ import Testing
                             "egw_scale_test_misses_total{kind=\"closed\"} 0\n",
                             "egw_scale_test_probes_total 1\n",
                             "# TYPE egw_scale_test_masquerade_delay_seconds_total counter\n",
-                            "# TYPE egw_scale_test_uncertainty_seconds gauge\n",
+                            "sonde_probe_tracking_entries 0\n",
                         ] {
                             #expect(body.contains(line), "\(line)")
                         }
+                        // Nothing failed before: how far the delay is off is not known.
+                        #expect(!body.contains("uncertainty"))
+                        #expect(client.summary.contains("uncertainty unknown"))
                         client.drain(grace: .seconds(1)) {}
                         target.drain(grace: .seconds(1)) {}
                     }
@@ -100,7 +104,8 @@ import Testing
             let reserved = try TCPListener(loop: loop, address: anyPort) { _ in }
             let address = reserved.localAddress
             reserved.close()
-            let client = client(loop, target: address)
+            let log = LogCollector()
+            let client = client(loop, target: address, logger: log.logger)
             try client.start()
             var late: ExternalTargetService?
             when(loop, { client.prober?.machine.misses(.refused) ?? 0 >= 3 }) {
@@ -108,9 +113,95 @@ import Testing
                 #expect(throws: Never.self) { try late?.start() }
                 when(loop, { client.isFinished }) {
                     #expect(client.hasSucceeded)
-                    #expect(client.prober?.machine.notBefore != nil)
+                    // It was not there: that says nothing sure about masquerading.
+                    #expect(client.prober?.machine.notBefore == nil)
+                    #expect(client.summary.contains(" presumed, "))
+                    #expect(log.has(" presumed, "))
+                    ask(loop, client.address, "/metrics") { _, _, body in
+                        #expect(body.contains("uncertainty_seconds{evidence=\"presumed\"} "))
+                        #expect(!body.contains("evidence=\"proven\""))
+                        ask(loop, client.address, "/status") { _, _, body in
+                            #expect(body.contains("\"notbefore\":null,\"uncertaintyms\":null,"))
+                            #expect(body.contains("\"presumednotbefore\":\"20"))
+                            client.drain(grace: .seconds(1)) {}
+                            late?.drain(grace: .seconds(1)) {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("closed before it was allowed: the bound is proven, in status, metrics and words")
+    func proven() throws {
+        try withLoop { loop in
+            var refusals = 3
+            var listener: TCPListener?
+            listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                refusals -= 1
+                if refusals < 0 { connection.write(MasqueradeMachine.pong) }
+                connection.closeAfterWriting()
+            }
+            let client = client(loop, target: try #require(listener?.localAddress)) {
+                $0.interval = .milliseconds(20)
+            }
+            try client.start()
+            when(loop, { client.prober?.machine.phase == .done }) {
+                #expect(client.summary.contains(" proven, "))
+                ask(loop, client.address, "/metrics") { _, _, body in
+                    #expect(body.contains("uncertainty_seconds{evidence=\"proven\"} "))
+                    #expect(!body.contains("evidence=\"presumed\""))
+                    #expect(body.contains("leaked_requests_total 3\n"))
+                    listener?.close()
                     client.drain(grace: .seconds(1)) {}
-                    late?.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+
+    @Test("a name without an address: misses that are not held against the target")
+    func unresolved() throws {
+        try withLoop { loop in
+            let name = try #require(EgressTarget("no-such-name.invalid:1"))
+            let client = client(loop, target: anyPort) { $0.target = name }
+            try client.start()
+            when(loop, { client.prober?.machine.misses(.unresolved) ?? 0 > 0 }) {
+                ask(loop, client.address, "/metrics") { _, _, body in
+                    #expect(body.contains("egw_scale_test_leaked_requests_total 0\n"))
+                    #expect(!body.contains("misses_total{kind=\"unresolved\"} 0\n"))
+                    client.drain(grace: .seconds(1)) {}
+                }
+            }
+        }
+    }
+
+    @Test("what was told of a moment stays when somebody sets the wall clock later")
+    func clockStep() throws {
+        try withLoop { loop in
+            var step = Duration.zero
+            let target = try target(loop, allowed: "127.0.0.0/8")
+            try target.start()
+            let address = try #require(target.address)
+            let client = client(
+                loop, target: address,
+                readWallClock: {
+                    WallClock(nanosecondsSinceEpoch: 0) + (loop.now - Instant(nanoseconds: 0))
+                        + step
+                })
+            try client.start()
+            when(loop, { client.isFinished }) {
+                ask(loop, client.address, "/status") { _, _, before in
+                    step = .seconds(3600)
+                    ask(loop, client.address, "/status") { _, _, after in
+                        let moments = [before, after].map { body in
+                            body.split(separator: ",").filter {
+                                $0.contains("startedat") || $0.contains("masqueradedat")
+                            }
+                        }
+                        #expect(moments[0].count == 2 && moments[0] == moments[1])
+                        client.drain(grace: .seconds(1)) {}
+                        target.drain(grace: .seconds(1)) {}
+                    }
                 }
             }
         }

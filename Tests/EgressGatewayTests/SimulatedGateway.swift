@@ -14,6 +14,11 @@ struct SimulatedGateway {
     var manner = Manner.closed
     /// When the gateway begins to masquerade.
     var change: Instant
+    /// When the target begins to listen; before, nobody answers there, or a reset does.
+    var targetUp = Instant(nanoseconds: 0)
+    var refusesBefore = true
+    /// How long the target takes to answer or to close a connection that stands.
+    var thinking: Duration = .zero
     /// From client to gateway, and from gateway to target; the same back.
     var near: ClosedRange<Duration> = .microseconds(50) ... .microseconds(100)
     var far: ClosedRange<Duration> = .microseconds(50) ... .microseconds(100)
@@ -82,7 +87,7 @@ struct SimulatedGateway {
             Array(MasqueradeMachine.pong[Int(from)..<Int(to)]).withUnsafeBytes {
                 machine.received(event.flight, $0, now: now, &actions)
             }
-        case .ended: machine.ended(event.flight, now: now, &actions)
+        case .ended: machine.ended(event.flight, isBroken: false, now: now, &actions)
         case .refused: machine.failed(event.flight, .refused, now: now, &actions)
         }
     }
@@ -97,7 +102,7 @@ struct SimulatedGateway {
             case .answered: answeredAt = now
             case .failed: failedAt = now
             case .settled: settled += 1
-            case .missed: break
+            case .missed, .warned, .resolve: break
             }
         }
         actions.removeAll()
@@ -112,18 +117,21 @@ struct SimulatedGateway {
         let passes = decision >= change && !isStale
         let answer = decision + random.duration(in: far) + random.duration(in: far)
         let back = answer + random.duration(in: near) + late()
-        if passes {
+        let isThere = decision >= targetUp
+        if passes, isThere {
             add(back, flight, .connected(retransmitted: again))
             let split = UInt8.random(in: 1...5, using: &random)
-            add(back + random.duration(in: far), flight, .pong(0, split))
-            if split < 5 { add(back + random.duration(in: far) * 2, flight, .pong(split, 5)) }
+            let thought = back + thinking + random.duration(in: far)
+            add(thought, flight, .pong(0, split))
+            if split < 5 { add(thought + random.duration(in: far), flight, .pong(split, 5)) }
             return
         }
-        switch manner {
+        let absent: Manner = refusesBefore ? .refused : .dropped
+        switch isThere || manner == .dropped && !passes ? manner : absent {
         case .refused: add(back, flight, .refused)
         case .closed:
             add(back, flight, .connected(retransmitted: again))
-            add(back + random.duration(in: far), flight, .ended)
+            add(back + thinking + random.duration(in: far), flight, .ended)
         case .dropped:
             if dropsBehind, memory > .zero, !isStale { remembered[port] = decision }
             guard wait < .seconds(4) else { return }

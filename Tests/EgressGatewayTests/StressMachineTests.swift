@@ -86,6 +86,7 @@ import Testing
                     #expect(source == place)
                     perSource[place] += 1
                 case .finished(let reason): end = reason
+                case .warned(let text): Issue.record("\(text)")
                 }
             }
             let spread = (perSource.max() ?? 0) - (perSource.min() ?? 0)
@@ -185,5 +186,63 @@ import Testing
         actions = []
         _ = machine.opened(0, now: t0, &actions)
         #expect(actions == [.finished(.stopped)] && machine.opened == 1)
+    }
+
+    @Test("as the original: one dial at a time, and the third failure in all ends it")
+    func compat() {
+        var machine = machine {
+            $0.concurrency = 1
+            $0.countsAllFailures = true
+        }
+        var actions: [Action] = []
+        machine.start(now: t0, &actions)
+        for round in 1...3 {
+            _ = machine.opened(0, now: t0, &actions)
+            // This machine's own trouble with one source is none of the three.
+            actions = []
+            machine.failed(0, .target, now: t0, &actions)
+            #expect(machine.targetFailures == round)
+            #expect(
+                actions == (round < 3 ? [.dial(slot: 0, source: nil)] : [.finished(.targetFailed)]))
+        }
+        #expect(machine.opened == 3)
+    }
+
+    @Test("failures of this machine never end it as the target's")
+    func ownFailures() {
+        for failure in [StressMachine.Failure.ports, .descriptors, .local] {
+            var machine = machine {
+                $0.concurrency = 8
+                $0.countsAllFailures = true
+            }
+            var actions: [Action] = []
+            machine.start(now: t0, &actions)
+            for slot in 0..<8 { machine.failed(slot, failure, now: t0, &actions) }
+            #expect(machine.isFinished && machine.end != .targetFailed)
+            #expect(machine.targetFailures == 0 && machine.load.entries(at: t0) == 0)
+        }
+    }
+
+    @Test("open connections and unanswered SYNs are entries; past 65,536 open it warns once")
+    func load() {
+        var machine = machine {
+            $0.concurrency = 4
+            $0.descriptors = 70_000
+        }
+        var actions: [Action] = []
+        machine.start(now: t0, &actions)
+        var warnings: [(Int, String)] = []
+        while !machine.isFinished {
+            let batch = actions
+            actions = []
+            for action in batch {
+                if case .warned(let text) = action { warnings.append((machine.opened, text)) }
+                guard case .dial(let slot, _) = action else { continue }
+                _ = machine.opened(slot, now: t0, &actions)
+            }
+        }
+        #expect(warnings.count == 1 && warnings.allSatisfy { $0.1.contains("--stress-max") })
+        #expect(warnings.allSatisfy { (65_537...65_545).contains($0.0) })
+        #expect(machine.trackingEntries(at: t0) == 70_000)
     }
 }

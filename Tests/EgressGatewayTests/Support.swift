@@ -1,5 +1,7 @@
+import Logging
 import Pacing
 import Reactor
+import Telemetry
 @_exported import TestSupport
 import Testing
 
@@ -15,17 +17,21 @@ func ask(
 
 /// A client with a quick test on a free port.
 func client(
-    _ loop: EventLoop, target: SocketAddress,
-    _ change: (inout EgressClientConfiguration) -> Void = { _ in }
+    _ loop: EventLoop, target: SocketAddress, logger: Logger = silent,
+    _ change: (inout EgressClientConfiguration) -> Void = { _ in },
+    readWallClock: @escaping () -> WallClock = {
+        WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
+    }
 ) -> EgressClientService {
-    var configuration = EgressClientConfiguration(target: target, start: .measure())
+    var configuration = EgressClientConfiguration(target: EgressTarget(target), start: .measure())
     configuration.listen = anyPort
     configuration.interval = .milliseconds(5)
     change(&configuration)
     // The process of the tests has long been running; the test has not.
     let start = configuration.start.moment
     configuration.testTimeout += loop.now - start
-    return EgressClientService(loop: loop, configuration: configuration, logger: silent)
+    return EgressClientService(
+        loop: loop, configuration: configuration, logger: logger, readWallClock: readWallClock)
 }
 
 /// A target on a free port.

@@ -14,7 +14,7 @@ final class ConnectionStress {
     private let loop: EventLoop
     private let target: SocketAddress
     private let configuration: EgressClientConfiguration.Stress
-    private let onFinished: (StressMachine.End) -> Void
+    private let observe: (StressMachine.Action) -> Void
     private(set) var machine: StressMachine
     private var scratch: [StressMachine.Action] = []
 
@@ -36,13 +36,13 @@ final class ConnectionStress {
 
     init(
         loop: EventLoop, target: SocketAddress, configuration: EgressClientConfiguration.Stress,
-        machine: StressMachine, onFinished: @escaping (StressMachine.End) -> Void
+        machine: StressMachine, observe: @escaping (StressMachine.Action) -> Void
     ) {
         self.loop = loop
         self.target = target
         self.configuration = configuration
         self.machine = machine
-        self.onFinished = onFinished
+        self.observe = observe
         dialing = Array(repeating: nil, count: max(configuration.concurrency, 1))
         onConnected = { [unowned self] in connected($0, $1) }
         onClose = { [unowned self] in closed($0) }
@@ -91,9 +91,10 @@ final class ConnectionStress {
         for action in actions {
             switch action {
             case .dial(let slot, let source): dial(slot, source)
-            case .finished(let end):
+            case .warned: observe(action)
+            case .finished:
                 finishedAt = loop.now
-                onFinished(end)
+                observe(action)
             }
         }
         actions.removeAll(keepingCapacity: true)

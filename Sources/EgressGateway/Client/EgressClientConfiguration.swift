@@ -1,11 +1,12 @@
 import Instrument
 import Pacing
 import Reactor
+import Telemetry
 
 /// The settings of a masquerade probe client.
 public struct EgressClientConfiguration: Sendable {
     /// The external target.
-    public var target: SocketAddress
+    public var target: EgressTarget
     /// When the test began; the delay counts from here.
     public var start: ProcessStart
     /// Where the API listens.
@@ -27,6 +28,9 @@ public struct EgressClientConfiguration: Sendable {
         public var delay = Duration.zero
         /// Dials under way at once.
         public var concurrency = 64
+        /// Whether three failures end the stress wherever they come, as in the original; else only
+        /// three in a row do.
+        public var countsAllFailures = false
         /// Connections to open in all; nil for no limit.
         public var maximum: Int?
         /// The addresses to connect from; empty leaves the choice to the kernel.
@@ -43,7 +47,7 @@ public struct EgressClientConfiguration: Sendable {
     }
 
     /// All but these at their defaults.
-    public init(target: SocketAddress, start: ProcessStart) {
+    public init(target: EgressTarget, start: ProcessStart) {
         self.target = target
         self.start = start
     }
@@ -60,6 +64,7 @@ public struct EgressClientConfiguration: Sendable {
             limit: descriptorLimit)
         configuration.ports = ports(of: EventLoop.ephemeralPorts)
         configuration.seed = seed
+        configuration.isNamed = target.address == nil
         return MasqueradeMachine(configuration: configuration)
     }
 
@@ -68,14 +73,17 @@ public struct EgressClientConfiguration: Sendable {
         interval * usual.count >= testTimeout ? usual : 1024...65535
     }
 
-    func stressMachine(_ stress: Stress, descriptorLimit: Int) -> StressMachine {
+    func stressMachine(
+        _ stress: Stress, descriptorLimit: Int, load: ProbeLoad
+    ) -> StressMachine {
         var configuration = StressMachine.Configuration()
         configuration.concurrency = stress.concurrency
+        configuration.countsAllFailures = stress.countsAllFailures
         configuration.maximum = stress.maximum
         configuration.sources = stress.sources.count
         configuration.perSource = stress.perSource
         configuration.descriptors = EgressClientConfiguration.descriptorBudget(
             limit: descriptorLimit)
-        return StressMachine(configuration: configuration)
+        return StressMachine(configuration: configuration, load: load)
     }
 }

@@ -9,9 +9,12 @@ extension EgressClientService {
     public var summary: String {
         guard let machine = prober?.machine else { return "egw client: not started" }
         var line = "egw client: "
-        if let delay = machine.delay, let uncertainty = machine.uncertainty {
-            line += "masquerade delay \(GoDuration(delay)), uncertainty \(GoDuration(uncertainty))"
-            if machine.notBefore == nil { line += " (no miss before it)" }
+        if let delay = machine.delay {
+            let bounds = ProbeEvidence.Kind.allCases.compactMap { kind in
+                machine.uncertainty(kind).map { "\(GoDuration($0)) \(kind.rawValue)" }
+            }
+            line += "masquerade delay \(GoDuration(delay)), uncertainty "
+            line += bounds.isEmpty ? "unknown" : bounds.joined(separator: ", ")
         } else {
             line += machine.phase == .failed ? "no answer" : "no answer yet"
         }
@@ -42,41 +45,37 @@ extension EgressClientService {
         }
     }
 
-    /// The wall clock's reading for a moment of the loop's clock.
-    private func wallClock(_ moment: Instant) -> String {
-        (WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds) + (moment - loop.now))
-            .description
-    }
-
     func writeStatus(to writer: inout JSONWriter) {
         writer.member("phase", string: phase)
         writer.member("ready", bool: isFinished)
         writer.member("target", string: configuration.target.description)
-        writer.member("startedat", string: wallClock(configuration.start.moment))
         writer.member("startsource", string: configuration.start.source.rawValue)
         writer.member(
             "startuncertaintyms", double: configuration.start.uncertainty.inMilliseconds)
         writer.member("intervalms", double: configuration.interval.inMilliseconds)
-        guard let machine = prober?.machine else { return }
+        guard let prober else { return }
+        let machine = prober.machine
+        func write(_ name: StaticString, _ moment: Instant?) {
+            guard let moment, let time = prober.wallClock.wallClock(of: moment) else {
+                return writer.memberNull(name)
+            }
+            writer.member(name, string: time.description)
+        }
+        write("startedat", configuration.start.moment)
         if let hit = machine.hit {
-            writer.member("masqueradedat", string: wallClock(hit.connected))
+            write("masqueradedat", hit.connected)
             writer.member("delayms", double: (hit.connected - machine.origin).inMilliseconds)
             writer.member("connectms", double: (hit.connected - hit.start).inMilliseconds)
         }
-        if let lower = machine.notBefore {
-            writer.member("notbefore", string: wallClock(lower))
-        } else {
-            writer.memberNull("notbefore")
-        }
-        if let uncertainty = machine.uncertainty {
-            writer.member("uncertaintyms", double: uncertainty.inMilliseconds)
-        }
+        write("notbefore", machine.notBefore(.proven))
+        writer.member("uncertaintyms", milliseconds: machine.uncertainty(.proven))
+        write("presumednotbefore", machine.notBefore(.presumed))
+        writer.member("presumeduncertaintyms", milliseconds: machine.uncertainty(.presumed))
         writer.member("probes", integer: machine.probes)
         writer.member("inflight", integer: machine.inFlight)
         writer.member("surplus", integer: machine.surplus)
         writer.member("skipped", integer: machine.skipped)
-        writer.member(
-            "longestroundtripms", double: machine.evidence.longestRoundTrip.inMilliseconds)
+        writer.member("longestroundtripms", milliseconds: machine.evidence.longestRoundTrip)
         writer.key("misses")
         writer.beginObject()
         for kind in MissKind.allCases {
@@ -98,7 +97,8 @@ extension EgressClientService {
         writer.member("dialing", integer: machine.dialing)
         writer.member("targetfailures", integer: machine.targetFailures)
         writer.member("localfailures", integer: machine.localFailures)
-        writer.member("elapsedms", double: (stress.elapsed ?? .zero).inMilliseconds)
+        writer.member("elapsedms", milliseconds: stress.elapsed)
+        writer.member("trackingentries", integer: machine.trackingEntries(at: loop.now))
         if let end = machine.end { writer.member("end", string: end.rawValue) }
         writer.endObject()
     }
@@ -107,8 +107,8 @@ extension EgressClientService {
         guard let machine = prober?.machine else { return }
         text.family(
             "egw_scale_test_leaked_requests_total", .counter,
-            help: "Probes that did not get the target's answer.")
-        text.sample(machine.missCount)
+            help: "Probes that the target or the path did not answer with pong.")
+        text.sample(machine.leaks)
         text.family(
             "egw_scale_test_masquerade_delay_seconds_total", .counter,
             help: "From the start of the client to the first connection that was answered.")
@@ -127,13 +127,17 @@ extension EgressClientService {
             "egw_scale_test_probes_total", .counter,
             help: "Probes sent, but for those that the first answer made superfluous.")
         text.sample(machine.probes)
-        if let uncertainty = machine.uncertainty {
+        let bounds = ProbeEvidence.Kind.allCases.compactMap { kind in
+            machine.uncertainty(kind).map { ($0, kind.rawValue) }
+        }
+        if !bounds.isEmpty {
             text.family(
                 "egw_scale_test_uncertainty_seconds", .gauge,
-                help: "From the last miss's start to the hit: by so much the delay may be too long."
-            )
-            text.sample(uncertainty.inSeconds)
+                help: "By so much the delay may be too long: proven by a target that closed, "
+                    + "or presumed from refusals and silence.")
+            for (width, kind) in bounds { text.sample(width.inSeconds, [("evidence", kind)]) }
         }
+        (stress?.machine.load ?? machine.load).write(to: &text, now: loop.now)
         guard configuration.stress != nil else { return }
         text.family(
             "egw_scale_test_stress_connections_total", .counter,
@@ -149,5 +153,12 @@ extension EgressClientService {
             "egw_scale_test_stress_connection_latency_seconds", .histogram,
             help: "From dial to connection.")
         text.sample(stress?.machine.latency ?? StressMachine(configuration: .init()).latency)
+    }
+}
+
+extension JSONWriter {
+    /// `null` where it is not known.
+    fileprivate mutating func member(_ name: StaticString, milliseconds time: Duration?) {
+        if let time { member(name, double: time.inMilliseconds) } else { memberNull(name) }
     }
 }

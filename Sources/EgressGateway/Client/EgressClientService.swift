@@ -12,13 +12,27 @@ public final class EgressClientService: Service {
     let loop: EventLoop
     let configuration: EgressClientConfiguration
     private let logger: Logger
+    private let readWallClock: () -> WallClock
     private let control: ControlPoint
     private(set) var prober: MasqueradeProber?
     private(set) var stress: ConnectionStress?
     private var logged = [Int](repeating: 0, count: MissKind.allCases.count)
 
     /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger) {
+    public convenience init(
+        loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger
+    ) {
+        self.init(loop: loop, configuration: configuration, logger: logger) {
+            WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
+        }
+    }
+
+    /// - Parameter readWallClock: what the machine's clock says; it may be set at any moment.
+    init(
+        loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger,
+        readWallClock: @escaping () -> WallClock
+    ) {
+        self.readWallClock = readWallClock
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
@@ -38,7 +52,9 @@ public final class EgressClientService: Service {
             descriptorLimit: EventLoop.descriptorLimit,
             seed: UInt64(bitPattern: EventLoop.wallClockNanoseconds))
         let prober = MasqueradeProber(
-            loop: loop, target: configuration.target, machine: machine
+            loop: loop, target: configuration.target,
+            sources: configuration.stress?.sources ?? [], machine: machine,
+            readWallClock: readWallClock
         ) { [unowned self] in observe($0) }
         self.prober = prober
         logger.info(
@@ -78,7 +94,7 @@ public final class EgressClientService: Service {
 
     private func observe(_ action: MasqueradeMachine.Action) {
         switch action {
-        case .launch, .cancel: break
+        case .resolve, .launch, .cancel: break
         case .missed(let kind):
             logged[Int(kind.rawValue)] += 1
             let count = logged[Int(kind.rawValue)]
@@ -94,21 +110,35 @@ public final class EgressClientService: Service {
                 "No answer within \(GoDuration(configuration.testTimeout)): the test has failed")
         case .settled:
             logger.info("\(summary)")
+            if let prober { logger.info("\(prober.machine.load.summary)") }
+        case .warned(let text): logger.warning("\(text)")
         }
     }
 
     private func startStress() {
-        guard let settings = configuration.stress else { return }
+        guard let settings = configuration.stress, let address = prober?.address else { return }
         let stress = ConnectionStress(
-            loop: loop, target: configuration.target, configuration: settings,
+            loop: loop, target: address, configuration: settings,
+            // A probe that is under way is counted as unanswered from here on: it may be.
             machine: configuration.stressMachine(
-                settings, descriptorLimit: EventLoop.descriptorLimit)
-        ) { [unowned self] end in
-            logger.info("No more connections are opened: \(end.rawValue)")
-            logger.info("\(summary)")
-        }
+                settings, descriptorLimit: EventLoop.descriptorLimit,
+                load: prober?.machine.load ?? ProbeLoad())
+        ) { [unowned self] in observe($0) }
         self.stress = stress
         stress.start()
+    }
+}
+
+extension EgressClientService {
+    private func observe(_ action: StressMachine.Action) {
+        switch action {
+        case .dial: break
+        case .warned(let text): logger.warning("\(text)")
+        case .finished(let end):
+            logger.info("No more connections are opened: \(end.rawValue)")
+            logger.info("\(summary)")
+            if let stress { logger.info("\(stress.machine.load.summary)") }
+        }
     }
 }
 

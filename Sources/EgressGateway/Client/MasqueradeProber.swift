@@ -1,5 +1,6 @@
 import Pacing
 import Reactor
+import Telemetry
 
 /// Carries a ``MasqueradeMachine``'s probes out over TCP.
 ///
@@ -10,9 +11,16 @@ final class MasqueradeProber {
     private static let retransmissionSuspected = Duration.milliseconds(900)
 
     private let loop: EventLoop
-    private let target: SocketAddress
+    private let target: EgressTarget
+    private let sources: [IPAddress]
+    private let readWallClock: () -> WallClock
     private let observe: (MasqueradeMachine.Action) -> Void
     private(set) var machine: MasqueradeMachine
+    /// The target's, once it is known.
+    private(set) var address: SocketAddress?
+    /// Has the wall clock's time of every probe and of every connection.
+    private(set) var wallClock = WallClockRecord()
+    private var query: Resolver.Query?
     private var timer: PreciseTimer?
     private var scratch: [MasqueradeMachine.Action] = []
 
@@ -28,30 +36,38 @@ final class MasqueradeProber {
     private var onEnd: (TCPConnection, UVError?) -> Void = { _, _ in }
     private var onClose: (TCPConnection) -> Void = { _ in }
 
-    /// - Parameter observe: gets every action after it was carried out; for logs and what follows.
+    /// - Parameters:
+    ///   - sources: what the target's address, if it has several, must be good for.
+    ///   - readWallClock: what the machine's clock says.
+    ///   - observe: gets every action after it was carried out; for logs and what follows.
     init(
-        loop: EventLoop, target: SocketAddress, machine: MasqueradeMachine,
+        loop: EventLoop, target: EgressTarget, sources: [IPAddress], machine: MasqueradeMachine,
+        readWallClock: @escaping () -> WallClock,
         observe: @escaping (MasqueradeMachine.Action) -> Void
     ) {
         self.loop = loop
         self.target = target
+        self.sources = sources
         self.machine = machine
+        self.readWallClock = readWallClock
+        address = target.address
         self.observe = observe
         // One set of closures for all probes: connections tell by their tag which one they are.
         onConnected = { [unowned self] in connected($0, $1) }
         onRead = { [unowned self] connection, bytes in
             step { $0.received(connection.tag, bytes, now: $1, &$2) }
         }
-        onEnd = { [unowned self] connection, _ in
+        onEnd = { [unowned self] connection, error in
             let flight = connection.tag
             land(flight)
-            step { $0.ended(flight, now: $1, &$2) }
+            step { $0.ended(flight, isBroken: error != nil, now: $1, &$2) }
         }
         onClose = { [weak self] in self?.pool.append($0) }
         timer = PreciseTimer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
     }
 
     func start(origin: Instant) {
+        wallClock.note(readWallClock(), at: loop.now)
         step { $0.start(origin: origin, now: $1, &$2) }
     }
 
@@ -59,6 +75,8 @@ final class MasqueradeProber {
     func stop() {
         guard timer != nil else { return }
         step { machine, _, actions in machine.stop(&actions) }
+        query?.cancel()
+        query = nil
         timer?.close()
         timer = nil
         pool = []
@@ -74,6 +92,7 @@ final class MasqueradeProber {
         event(&machine, now, &actions)
         for action in actions {
             switch action {
+            case .resolve: resolve()
             case .launch(let flight, let port): launch(flight, port, now: now)
             case .cancel(let flight): land(flight)
             default: break
@@ -89,16 +108,28 @@ final class MasqueradeProber {
         }
     }
 
+    private func resolve() {
+        query = Resolver.resolve(target.host, port: target.port, loop: loop) { [unowned self] in
+            query = nil
+            address = (try? $0.get()).flatMap { EgressTarget.choose($0, sources: sources) }
+            step { [address] in
+                if address == nil { $0.unresolved(now: $1, &$2) } else { $0.resolved(now: $1, &$2) }
+            }
+        }
+    }
+
     private func launch(_ flight: Int, _ port: UInt16?, now: Instant) {
+        guard let address else { return }
+        wallClock.note(readWallClock(), at: now)
         let connection = pool.popLast() ?? TCPConnection(loop: loop)
         probes[flight] = Probe(connection: connection, start: now)
         connection.tag = flight
         connection.onRead = onRead
         connection.onEnd = onEnd
         connection.onClose = onClose
-        let any = target.ipAddress.isIPv6 ? IPAddress.anyV6 : .anyV4
+        let any = address.ipAddress.isIPv6 ? IPAddress.anyV6 : .anyV4
         connection.connect(
-            to: target, from: port.map { SocketAddress(any, port: $0) }, readsAtOnce: true,
+            to: address, from: port.map { SocketAddress(any, port: $0) }, readsAtOnce: true,
             completion: onConnected)
     }
 
@@ -108,6 +139,7 @@ final class MasqueradeProber {
         switch result {
         case .success:
             let now = loop.now
+            wallClock.note(readWallClock(), at: now)
             let isLate = now - probe.start >= MasqueradeProber.retransmissionSuspected
             let retransmitted = isLate && connection.retransmissions ?? 1 > 0
             machine.connected(flight, retransmitted: retransmitted, now: now)

@@ -14,11 +14,21 @@ struct EgressClientCommand: ParsableCommand {
             standard output; exit code 1 without an answer.
 
             The delay counts from the start of the process, and its uncertainty says by how much \
-            it may be too long.
+            it may be too long: proven by a target that closed the connection, or presumed from \
+            refusals and silence, which a target that is not there yet explains as well. A name \
+            is looked up until it resolves, and then kept; of several addresses an IPv4 one is \
+            taken.
+
+            --stress differs from the original, which dials one by one and ends at the third \
+            failure in all: it dials 64 at once, and three failures in a row end it. \
+            --stress-compat does as the original. In neither do failures of this machine count: \
+            out of ports or descriptors it ends for that reason.
+
+            Boolean flags may be written as for Go: --stress, --stress=true, --stress=0.
             """)
 
-    @Option(help: ArgumentHelp("The external target.", valueName: "ip:port"))
-    var externalTargetAddr: TargetAddress
+    @Option(help: ArgumentHelp("The external target, by address or name.", valueName: "host:port"))
+    var externalTargetAddr: EgressTarget
 
     @Option(help: ArgumentHelp("Time between two probes.", valueName: "duration"))
     var interval = PositiveDuration(.milliseconds(50))
@@ -42,16 +52,18 @@ struct EgressClientCommand: ParsableCommand {
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     func validate() throws {
-        let target = externalTargetAddr.address
-        for source in stress.sourceAddr where source.isIPv6 != target.ipAddress.isIPv6 {
+        let sources = stress.sourceAddr
+        let isIPv6 = externalTargetAddr.address?.ipAddress.isIPv6 ?? sources.first?.isIPv6
+        for source in sources where source.isIPv6 != isIPv6 {
             throw ValidationError(
-                "--source-addr \(source): expected an address of the target's family (\(target))")
+                "--source-addr \(source): expected an address of the target's family "
+                    + "(\(externalTargetAddr)), as all the others")
         }
     }
 
     mutating func run() throws {
         var configuration = EgressClientConfiguration(
-            target: externalTargetAddr.address, start: .measure())
+            target: externalTargetAddr, start: .measure())
         configuration.listen = listen
         configuration.allowFrom = access.allowFrom
         configuration.interval = interval.duration
@@ -84,9 +96,17 @@ struct StressOptions: ParsableArguments {
         help: ArgumentHelp("Between the first answer and the stress.", valueName: "time"))
     var stressDelay = NonnegativeDuration(.zero)
 
+    @Flag(
+        help: """
+            Stress as the original does: one dial at a time, until three in all have failed at the \
+            target.
+            """)
+    var stressCompat = false
+
     @Option(
-        help: ArgumentHelp("Dials under way at once; 1 for one by one.", valueName: "count"))
-    var stressConcurrency: PositiveCount = 64
+        help: ArgumentHelp(
+            "Dials under way at once (default: 64); with --stress-compat one.", valueName: "count"))
+    var stressConcurrency: PositiveCount?
 
     @Option(
         help: ArgumentHelp("Connections to open (default: no limit).", valueName: "count"))
@@ -115,7 +135,8 @@ struct StressOptions: ParsableArguments {
         guard stress else { return nil }
         var configuration = EgressClientConfiguration.Stress()
         configuration.delay = stressDelay.duration
-        configuration.concurrency = stressConcurrency.count
+        configuration.concurrency = stressConcurrency?.count ?? (stressCompat ? 1 : 64)
+        configuration.countsAllFailures = stressCompat
         configuration.maximum = stressMax?.count
         configuration.sources = sourceAddr
         configuration.perSource = stressPerSource.count
@@ -126,13 +147,8 @@ struct StressOptions: ParsableArguments {
     }
 }
 
-/// An address to connect to: both parts are needed.
-struct TargetAddress: ExpressibleByArgument {
-    let address: SocketAddress
-
-    init?(argument: String) {
-        guard !argument.hasPrefix(":"), let address = SocketAddress(argument), address.port != 0
-        else { return nil }
-        self.address = address
-    }
+/// An address or a name to connect to, and a port: both parts are needed.
+extension EgressTarget: ExpressibleByArgument {
+    /// As on the command line.
+    public init?(argument: String) { self.init(argument) }
 }
