@@ -91,8 +91,8 @@ class Masquerade:
     runs: int
     delay_ms: tuple = ()
 
-    FAULTS = ("bound broken", "wrong uncertainty", "wrong delay", "misses do not add up",
-              "ready too early", "not ready")
+    FAULTS = ("bound broken", "proof out of silence", "wrong uncertainty", "wrong delay",
+              "misses do not add up", "ready too early", "not ready")
 
     def __call__(self, options):
         findings = Findings()
@@ -144,7 +144,7 @@ class Masquerade:
             time.sleep(0.1)
             status = program.ask_json("/status")
         self.judge(status, before, after, findings)
-        findings.uncertainties.append(status.get("uncertaintyms", math.inf))
+        findings.uncertainties.append(self.bound(status)[1] or math.inf)
         if sum(status["misses"].values()) != status["probes"] - 1 or status["inflight"]:
             findings.fault("misses do not add up", status)
 
@@ -156,21 +156,28 @@ class Masquerade:
             return
         moment = judge.nanoseconds(status["masqueradedat"])
         start = judge.nanoseconds(status["startedat"])
-        width = status["uncertaintyms"]
+        bound, width = self.bound(status)
         error = (moment - before) / 1e6
         # The change came somewhere within: late is what is late whenever it came.
         late = (moment - after) / 1e6
         findings.errors.append(error)
         findings.late.append(late)
         findings.late_probes.append(late - status["connectms"])
-        if moment < before or moment - width * 1e6 > after:
+        if moment < before or width is not None and moment - width * 1e6 > after:
             findings.fault("bound broken", f"{status}: masqueraded at {before}…{after}")
+        if self.manner == "dropped" and status["notbefore"] is not None:
+            findings.fault("proof out of silence", status)
         if abs((moment - start) / 1e6 - status["delayms"]) > 1:
             findings.fault("wrong delay", status)
-        if status["notbefore"] is not None:
-            floor = judge.nanoseconds(status["notbefore"])
+        if bound is not None:
+            floor = judge.nanoseconds(bound)
             if abs((moment - floor) / 1e6 - width) > 1:
                 findings.fault("wrong uncertainty", status)
+
+    def bound(self, status):
+        """The target is there all the time: what is presumed from silence is true, too."""
+        kind = "presumed" if self.manner == "dropped" else ""
+        return status[kind + "notbefore"], status[kind + "uncertaintyms"]
 
 
 def starved(options):
@@ -191,6 +198,8 @@ def starved(options):
             truth, _ = network.masquerade()
             time.sleep(0.5)
             after = program.ask_json("/status")
+            leaked = b"\negw_scale_test_leaked_requests_total "
+            leaks = int(program.ask_for("/metrics").split(leaked)[1].split()[0])
     finally:
         network.close()
     local = middle["misses"]["local"]
@@ -201,6 +210,8 @@ def starved(options):
             judge.Bar("local before", before["misses"]["local"], 0),
             judge.Bar("no local while starved", int(local == 0), 0),
             judge.Bar("local afterwards", after["misses"]["local"] - local, 0),
+            judge.Bar("held against the target",
+                      leaks - after["misses"]["closed"], 0),
             judge.Bar("other kinds", after["misses"]["timeout"] + after["misses"]["refused"], 0),
             judge.Bar("error", (moment - truth) / 1e6, 11, "ms"),
             judge.Bar("misses do not add up",

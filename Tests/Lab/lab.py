@@ -17,6 +17,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Support"))
 import clients
+import gateway_faults
 import gateways
 import longlived
 import longlived_peers
@@ -81,6 +82,10 @@ SCENARIOS = {
                   Masquerade(5, "closed", 3, (20, 20))),
     "egw-delay-drop": (False, True, "the same, SYNs dropped",
                        Masquerade(5, "dropped", 5, (20, 20))),
+    "egw-late": (True, True, "a target that starts after masquerading did",
+                 gateway_faults.late),
+    "egw-stopped": (True, True, "a client stopped for 300 ms, probes of 100 ms, 40 ms away",
+                    gateway_faults.stopped),
     "egw-starved": (True, True, "a client that runs out of descriptors", gateways.starved),
     "egw-stress": (True, True, "15,000 connections over loopback", gateways.stress),
     "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
