@@ -31,7 +31,7 @@ import Testing
                             "egw_scale_test_misses_total{kind=\"closed\"} 0\n",
                             "egw_scale_test_probes_total 1\n",
                             "# TYPE egw_scale_test_masquerade_delay_seconds_total counter\n",
-                            "sonde_probe_tracking_entries 0\n",
+                            "# TYPE sonde_probe_tracking_entries gauge\n",
                         ] {
                             #expect(body.contains(line), "\(line)")
                         }
