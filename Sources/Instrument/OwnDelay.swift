@@ -7,13 +7,21 @@ import Telemetry
 public final class OwnDelay {
     private var sampler: DelaySampler
     private var timer: PreciseTimer?
+    private let onPause: (Duration, Instant) -> Void
 
     /// Samples from now on until ``close()``.
-    /// - Parameter interval: each sample is a wake-up.
-    public init(loop: EventLoop, interval: Duration = .milliseconds(10)) {
+    ///
+    /// - Parameters:
+    ///   - interval: each sample is a wake-up.
+    ///   - onPause: told when this process was late by an interval or more, and what time it is.
+    public init(
+        loop: EventLoop, interval: Duration = .milliseconds(10),
+        onPause: @escaping (Duration, Instant) -> Void = { _, _ in }
+    ) {
         sampler = DelaySampler(interval: interval, now: loop.now)
+        self.onPause = onPause
         let timer = PreciseTimer(loop: loop) { [unowned self] in
-            sampler.sample(now: loop.now)
+            sample(now: loop.now)
             self.timer?.schedule(at: sampler.nextDeadline)
         }
         self.timer = timer
@@ -22,6 +30,11 @@ public final class OwnDelay {
 
     /// For every moment of the time so far, how late something due then came to be done.
     public var delays: LatencyHistogram { sampler.delays }
+
+    /// Looks at once whether this process was late, before something is judged by the clock.
+    public func sample(now: Instant) {
+        if let late = sampler.sample(now: now), late >= sampler.interval { onPause(late, now) }
+    }
 
     /// Ends the sampling; what was found stays. Idempotent.
     public func close() {

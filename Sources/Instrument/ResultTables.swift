@@ -49,9 +49,10 @@ public enum ResultTables {
         members: [
             .init("url", .same), .init("target", .agreed), .init("clients", .sum),
             .init("loop", .same), .init("rate", .sum), .init("timeoutms", .agreed),
-            .init("elapsedms", .largest), .init("requests", .sum),
-            .init("requestspersecond", .sum), .init("success", .sum), .init("failure", .sum),
-            .init("frontchanged", .sum), .init("backchanged", .sum), .init("failures", .sums),
+            .init("elapsedms", .largest), .init("sendingms", .largest),
+            .init("requests", .sum), .init("requestspersecond", .sum), .init("success", .sum),
+            .init("failure", .sum), .init("frontchanged", .sum), .init("backchanged", .sum),
+            .init("failures", .sums), .init("local", .sum), .init("localfailures", .sums),
             .init("latency", .histogram(reloadStatistics)),
             .init("coordinatedomissioncorrected", .agreed),
             .init(

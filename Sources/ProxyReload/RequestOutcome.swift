@@ -24,15 +24,36 @@ public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConver
     public static let timedOut = RequestOutcome(1005)
     /// What came was not HTTP/1.1.
     public static let malformed = RequestOutcome(1006)
-    /// This machine's own affair: out of descriptors, ports or memory.
-    public static let local = RequestOutcome(1007)
     /// Anything else that the system said.
     public static let other = RequestOutcome(1008)
+    /// A connection that had carried answers was reset before the first byte of another: the
+    /// request crossed its end, and a client may repeat it (RFC 9112 §9.3.1).
+    public static let reusedReset = RequestOutcome(1009)
+    /// The same by an orderly close.
+    public static let reusedClosed = RequestOutcome(1010)
+    /// This machine's own affair: neither descriptors nor ports, but memory, or what it cannot do.
+    public static let local = RequestOutcome(1100)
+    /// This machine's own affair: no descriptor left.
+    public static let noDescriptor = RequestOutcome(1101)
+    /// This machine's own affair: no port left to connect from.
+    public static let noPort = RequestOutcome(1102)
 
     /// Whether a response came, whatever its status.
     public var isAnswered: Bool { code < 1000 }
     /// Whether the response had status 200.
     public var isSuccess: Bool { code == 200 }
+    /// Whether this machine's own trouble kept the request from being sent: nothing that may be
+    /// held against the target.
+    public var isLocal: Bool { code >= Self.local.code }
+    /// Whether it is held against the target.
+    public var isFailure: Bool { !isSuccess && !isLocal }
+
+    /// What the end of a connection is for the request on it.
+    /// - Parameter isReused: it had carried an answer, and no byte of another had come.
+    func ending(reused isReused: Bool) -> RequestOutcome {
+        guard isReused else { return self }
+        return self == .reset ? .reusedReset : self == .closed ? .reusedClosed : self
+    }
 
     /// In words; for `isAnswered` the three digits.
     public var description: String {
@@ -44,8 +65,12 @@ public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConver
         case .closed: "connection closed"
         case .timedOut: "timed out"
         case .malformed: "malformed response"
-        case .local: "no descriptor or port"
         case .other: "connection failed"
+        case .reusedReset: "reused connection reset"
+        case .reusedClosed: "reused connection closed"
+        case .local: "local: connection not possible"
+        case .noDescriptor: "local: no descriptor left"
+        case .noPort: "local: no port left"
         default: "\(code)"
         }
     }
@@ -61,19 +86,25 @@ public struct RequestOutcome: Hashable, Comparable, Sendable, CustomStringConver
         case .closed: "closed"
         case .timedOut: "timeout"
         case .malformed: "malformed"
-        case .local: "local"
         case .other: "other"
+        case .reusedReset: "reused-reset"
+        case .reusedClosed: "reused-closed"
+        case .local: "other"
+        case .noDescriptor: "descriptors"
+        case .noPort: "ports"
         case _ where isSuccess: "success"
         case _ where StatusPhrase.of(Int(code)).utf8CodeUnitCount > 0: "\(code)"
         default: "\(code / 100)xx"
         }
     }
 
-    /// All that are no answer.
+    /// All that are no answer and held against the target.
     static let unanswered: [RequestOutcome] = [
-        .refused, .connectTimedOut, .unreachable, .reset, .closed, .timedOut, .malformed, .local,
-        .other,
+        .refused, .connectTimedOut, .unreachable, .reset, .closed, .timedOut, .malformed, .other,
+        .reusedReset, .reusedClosed,
     ]
+    /// All that are this machine's own affair.
+    static let locals: [RequestOutcome] = [.noDescriptor, .noPort, .local]
 
     public static func < (a: RequestOutcome, b: RequestOutcome) -> Bool { a.code < b.code }
 }
@@ -95,6 +126,9 @@ public struct RequestRecord: Equatable, Sendable {
     public var frontPort: UInt16
     /// The port from which the proxy reached the backend; 0 when not known.
     public var backPort: UInt16
+
+    /// When it began, in nanoseconds since the start of the test.
+    var startNanoseconds: Int64 { max(nanoseconds &- latencyNanoseconds, 0) }
 
     /// Everything as measured.
     public init(

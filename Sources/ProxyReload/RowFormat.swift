@@ -1,3 +1,11 @@
+/// In which unit the times of a recording are.
+public enum CSVUnit: String, Sendable {
+    /// Whole microseconds.
+    case microseconds = "us"
+    /// Milliseconds with three decimals, as keepalive-bench counts.
+    case milliseconds = "ms"
+}
+
 /// Writes rows as CSV (RFC 4180) and as text into memory that the caller provides.
 ///
 /// By hand, because there is a row for every request: some two hundred instructions instead of the
@@ -12,19 +20,23 @@ struct RowFormat {
 
     private let start: UnsafeMutableRawPointer
     private var place: UnsafeMutableRawPointer
+    private let unit: CSVUnit
 
     /// - Parameter memory: at least ``longestRow`` bytes.
-    init(_ memory: UnsafeMutableRawPointer) {
+    init(_ memory: UnsafeMutableRawPointer, unit: CSVUnit = .microseconds) {
         start = memory
         place = memory
+        self.unit = unit
     }
 
     var count: Int { place - start }
 
-    /// One row: microseconds for the times, nothing for what is not known.
-    /// - Parameter event: the number of the latest event; 0 for none.
+    /// One row: times in the unit, nothing for what is not known.
+    /// - Parameters:
+    ///   - name: UTF-8.
+    ///   - event: the number of the latest event; 0 for none.
     mutating func csv(_ row: RequestRecord, name: UnsafeRawBufferPointer?, event: Int) {
-        decimal(microseconds(row.nanoseconds))
+        time(row.nanoseconds)
         byte(UInt8(ascii: ","))
         decimal(UInt64(truncatingIfNeeded: row.client))
         byte(UInt8(ascii: ","))
@@ -36,7 +48,7 @@ struct RowFormat {
         byte(UInt8(ascii: ","))
         if row.backPort != 0 { decimal(UInt64(row.backPort)) }
         byte(UInt8(ascii: ","))
-        decimal(microseconds(row.latencyNanoseconds))
+        time(row.latencyNanoseconds)
         byte(UInt8(ascii: ","))
         if event != 0 { decimal(UInt64(truncatingIfNeeded: event)) }
         byte(UInt8(ascii: "\n"))
@@ -47,7 +59,7 @@ struct RowFormat {
         let time = microseconds(row.nanoseconds)
         decimal(time / 1_000_000)
         byte(UInt8(ascii: "."))
-        fraction(time % 1_000_000)
+        fraction(time % 1_000_000, digits: 6)
         literal(" s client ")
         decimal(UInt64(truncatingIfNeeded: row.client))
         literal(": ")
@@ -69,6 +81,15 @@ struct RowFormat {
         literal(" us\n")
     }
 
+    @inline(__always)
+    private mutating func time(_ nanoseconds: Int64) {
+        let value = microseconds(nanoseconds)
+        guard unit == .milliseconds else { return decimal(value) }
+        decimal(value / 1000)
+        byte(UInt8(ascii: "."))
+        fraction(value % 1000, digits: 3)
+    }
+
     private func microseconds(_ nanoseconds: Int64) -> UInt64 {
         UInt64(max(nanoseconds, 0)) / 1000
     }
@@ -80,7 +101,7 @@ struct RowFormat {
 
     /// A field in quotes where RFC 4180 §2.6 wants them.
     private mutating func quoted(_ name: UnsafeRawBufferPointer) {
-        let name = name.prefix(Self.longestName)
+        let name = cut(name)
         let needsQuotes = name.contains {
             $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 < 0x20
         }
@@ -96,9 +117,16 @@ struct RowFormat {
         byte(UInt8(ascii: "\""))
     }
 
+    /// Too long a name without its end, but with its last letter whole.
+    private func cut(_ name: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer> {
+        var end = min(name.count, Self.longestName)
+        while end > 0, end < name.count, name[end] & 0xC0 == 0x80 { end -= 1 }
+        return name[..<end]
+    }
+
     /// A name as it may stand on a terminal.
     private mutating func printable(_ name: UnsafeRawBufferPointer) {
-        for letter in name.prefix(Self.longestName) {
+        for letter in cut(name) {
             byte(letter < 0x20 || letter == 0x7F ? UInt8(ascii: "?") : letter)
         }
     }
@@ -115,16 +143,15 @@ struct RowFormat {
         place += text.utf8CodeUnitCount
     }
 
-    /// Six digits.
-    private mutating func fraction(_ value: UInt64) {
+    private mutating func fraction(_ value: UInt64, digits: Int) {
         var rest = value
-        for position in stride(from: 5, through: 0, by: -1) {
+        for position in stride(from: digits - 1, through: 0, by: -1) {
             place.storeBytes(
                 of: 0x30 + UInt8(truncatingIfNeeded: rest % 10), toByteOffset: position,
                 as: UInt8.self)
             rest /= 10
         }
-        place += 6
+        place += digits
     }
 
     @inline(__always)

@@ -8,6 +8,9 @@ struct LaneRaster {
     /// picture shows the shares and not the dice.
     private static let mixture = 8
 
+    /// What a moment counts for in its column.
+    private static let leastShare = 1e-6
+
     /// For each column the time of each category in it, as a share of the column.
     private let shares: [[Double]]
 
@@ -19,6 +22,10 @@ struct LaneRaster {
             let start = axis.fraction(segment.start) * Double(columns)
             let end = axis.fraction(segment.end) * Double(columns)
             var column = min(Int(start), columns - 1)
+            if segment.start == segment.end {
+                // A single answer has no length, and is seen all the same.
+                shares[column][segment.category] += Self.leastShare * segment.share
+            }
             while column < columns, Double(column) < end {
                 let covered = min(end, Double(column + 1)) - max(start, Double(column))
                 shares[column][segment.category] += covered * segment.share

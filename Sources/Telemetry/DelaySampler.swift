@@ -25,8 +25,10 @@ public struct DelaySampler: Sendable {
     }
 
     /// What was due at `nextDeadline` happens now; nothing happens before.
-    public mutating func sample(now: Instant) {
-        guard now >= nextDeadline else { return }
+    /// - Returns: how late that is; nil before it.
+    @discardableResult
+    public mutating func sample(now: Instant) -> Duration? {
+        guard now >= nextDeadline else { return nil }
         let step = interval.nanoseconds
         let late = (now - nextDeadline).nanoseconds
         let missed = late / step
@@ -34,5 +36,6 @@ public struct DelaySampler: Sendable {
             delays.record(nanoseconds: late - index * step)
         }
         nextDeadline = nextDeadline + .nanoseconds((missed + 1) * step)
+        return .nanoseconds(late)
     }
 }

@@ -216,7 +216,7 @@ import Testing
                 runs, merged,
                 [
                     "clients", "requests", "success", "failure", "frontchanged", "backchanged",
-                    "notnamed", "unsent", "givenup",
+                    "notnamed", "unsent", "givenup", "local",
                 ])
             let requests = try #require(integer(merged, "requests"))
             #expect(requests >= 101 && integer(merged, "success") == requests)

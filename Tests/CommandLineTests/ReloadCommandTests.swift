@@ -3,9 +3,9 @@ import Testing
 
 /// The reload commands as a person or a script uses them.
 @Suite(.serialized) struct ReloadCommandTests {
-    private func startBackend() throws -> (Running, String) {
+    private func startBackend(_ flags: String...) throws -> (Running, String) {
         let running = try Running(
-            ["reload", "backend", "pod-a", "0", "--listen-address", "127.0.0.1"])
+            ["reload", "backend", "pod-a", "0", "--listen-address", "127.0.0.1"] + flags)
         let line = try #require(running.awaitLog("Backend pod-a listens on "))
         return (running, String(try #require(line.split(separator: " ").last)))
     }
@@ -90,7 +90,7 @@ import Testing
         let lines = outcome.output.split(separator: "\n")
         #expect(lines.count { $0.contains(": 200 from pod-a, front ") } == 100)
         #expect(lines.last == "success: 100 failure: 0 front changed: 0 back changed: 0")
-        let rows = try String(contentsOfFile: csv, encoding: .utf8).split(separator: "\n")
+        let rows = folder.text("rows.csv").split(separator: "\n")
         #expect(rows.count == 101)
         let data = try Data(contentsOf: URL(fileURLWithPath: json))
         let object = try #require(
@@ -150,22 +150,112 @@ import Testing
                 "--report", page,
                 "--event", "0s=echo from the command; exit 2",
             ])
-        #expect(bench.awaitLog("event 1 ended after ")?.hasSuffix("exit code 2") == true)
+        #expect(bench.awaitLog("event 1 FAILED after ")?.hasSuffix("exit code 2") == true)
         bench.signal(SIGUSR1)
         #expect(bench.awaitLog("mark 2 at ") != nil)
         bench.interrupt()
         let outcome = bench.finish()
-        #expect(outcome.code == 0)
+        #expect(outcome.code == 1, "the command of an event failed")
         let lines = outcome.output.split(separator: "\n")
         #expect(lines.last?.hasPrefix("success: ") == true)
         #expect(lines.contains { $0.hasPrefix("mark 2 at ") })
-        #expect(lines.contains { $0.hasPrefix("  command     exit code 2 after ") })
+        #expect(lines.contains { $0.hasPrefix("  command     FAILED: exit code 2 after ") })
         #expect(!lines.contains("from the command"), "its output is no data")
         let html = folder.text("report.html")
         #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
         #expect(html.contains("echo from the command; exit 2") && html.contains("open loop"))
         backend.terminate()
         #expect(backend.finish().code == 0)
+    }
+
+    @Test(
+        "stopped for longer than --timeout, it books no answer that was in its socket as timed out")
+    func stopped() throws {
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
+        let (backend, address) = try startBackend("--delay", "20ms")
+        for pace in [[], ["--rate", "400"]] {
+            let bench = try Running(
+                [
+                    "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--timeout",
+                    "100ms", "--event", "200ms=kill -STOP $PPID; sleep 0.3; kill -CONT $PPID",
+                    "--duration", "800ms",
+                ] + pace)
+            let outcome = bench.finish()
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect(outcome.output.contains("failures   0\n"), "\(outcome.output)")
+        }
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("an event whose command fails: said at once and at the end, all is written, exit code 1")
+    func failedEvent() throws {
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
+        let json = folder.path("summary.json")
+        let (backend, address) = try startBackend()
+        let outcome = try Program.run(
+            [
+                "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--json",
+                json, "--duration", "200ms", "--event", "10ms=exit 3", "--event", "20ms=true",
+            ])
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.contains("event 1 FAILED after "), "\(outcome.errors)")
+        #expect(outcome.errors.contains("sonde: 1 of 2 events failed"), "\(outcome.errors)")
+        #expect(outcome.output.contains("  command     FAILED: exit code 3 after "))
+        #expect(outcome.output.split(separator: "\n").last?.hasPrefix("success: ") == true)
+        #expect(folder.text("summary.json").hasSuffix("}\n"))
+        #expect(folder.text("data.csv").contains(",200,pod-a,"))
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("--csv-unit ms writes milliseconds with three decimals; anything else is refused")
+    func milliseconds() throws {
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
+        let (backend, address) = try startBackend()
+        let outcome = try Program.run(
+            [
+                "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--requests", "3",
+                "--csv-unit", "ms",
+            ])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let rows = folder.text("data.csv").split(separator: "\n")
+        #expect(rows.count == 4)
+        for row in rows.dropFirst() {
+            #expect(
+                row.wholeMatch(of: /\d+\.\d{3},\d,200,pod-a,\d+,\d+,\d+\.\d{3},/) != nil, "\(row)")
+        }
+        backend.terminate()
+        _ = backend.finish()
+    }
+
+    @Test("--wait-for-target begins with the first 200, and counts nothing before; 69 without one")
+    func waiting() throws {
+        let folder = try Folder()
+        let csv = folder.path("data.csv")
+        // A port that was free a moment ago.
+        let (first, address) = try startBackend()
+        first.terminate()
+        _ = first.finish()
+        let bench = [
+            "reload", "bench", "http://\(address)/", "--csv", csv, "--quiet", "--requests", "20",
+        ]
+        let waiting = try Running(bench + ["--wait-for-target", "60s"])
+        #expect(waiting.awaitLog("waiting for ")?.hasSuffix("connection refused") == true)
+        let port = String(try #require(address.split(separator: ":").last))
+        let second = try Running(
+            ["reload", "backend", "pod-a", port, "--listen-address", "127.0.0.1"])
+        let outcome = waiting.finish()
+        #expect(outcome.code == 0 && outcome.output.contains("\nsuccess: 20 failure: 0 "))
+        #expect(folder.text("data.csv").split(separator: "\n").count == 21)
+        second.terminate()
+        _ = second.finish()
+        let never = try Program.run(bench + ["--wait-for-target", "10ms"])
+        #expect(never.code == 69 && never.output.isEmpty)
+        #expect(never.errors.contains("sonde: \(address) did not answer with status 200 in 10ms: "))
     }
 
     @Test("the help of each command names every flag with its unit and default")

@@ -140,6 +140,51 @@ private func at(_ milliseconds: Int64) -> Instant {
         #expect(connecting.connected(now: at(1)).next == .sendFirst, "a request that has begun")
     }
 
+    @Test("lost before the first byte of an answer, a reused connection is told apart")
+    func reused() {
+        let ok = RequestOutcome(status: 200)
+        var first = responding()
+        #expect(first.lost(.reset, now: at(5), .granted).outcome == .reset, "its first request")
+        for (outcome, kind) in [
+            (RequestOutcome.reset, RequestOutcome.reusedReset), (.closed, .reusedClosed),
+            (.malformed, .malformed), (.other, .other),
+        ] {
+            var machine = responding()
+            machine.received()
+            _ = machine.responded(ok, isReusable: true, now: at(4), .granted)
+            var begun = machine
+            #expect(machine.lost(outcome, now: at(5), .granted).outcome == kind)
+            #expect(machine.connected(now: at(6)).next == .sendFirst)
+            #expect(machine.lost(outcome, now: at(7), .granted).outcome == outcome, "a new one")
+            begun.received()
+            #expect(begun.lost(outcome, now: at(5), .granted).outcome == outcome, "amid an answer")
+        }
+    }
+
+    @Test("time that this process slept through is not the target's, and no more than that")
+    func slept() {
+        var machine = responding()
+        machine.slept(.milliseconds(300), now: at(4000))
+        #expect(machine.nextDeadline == at(5300))
+        #expect(machine.deadlinePassed(now: at(5000), .granted) == Step())
+        let step = machine.deadlinePassed(now: at(5300), .granted)
+        #expect(step.outcome == .timedOut && step.ended == at(0))
+        // What began in the pause gets what it had of it.
+        machine.slept(.seconds(60), now: at(5301))
+        #expect(machine.nextDeadline == at(10_301))
+        var connecting = closed(timeout: .milliseconds(100))
+        _ = connecting.start(now: at(0), .granted)
+        connecting.slept(.milliseconds(150), now: at(150))
+        #expect(connecting.connected(now: at(150)).next == .sendFirst, "the answer has its chance")
+        #expect(connecting.deadlinePassed(now: at(249), .granted) == Step())
+        #expect(connecting.deadlinePassed(now: at(250), .granted).outcome == .timedOut)
+        var pausing = closed()
+        _ = pausing.start(now: at(0), .granted)
+        _ = pausing.connectFailed(.refused, now: at(0))
+        pausing.slept(.seconds(1), now: at(9))
+        #expect(pausing.nextDeadline == at(10), "a pause is nobody's time")
+    }
+
     @Test("events that a state does not expect change nothing")
     func unexpected() {
         var machine = closed()

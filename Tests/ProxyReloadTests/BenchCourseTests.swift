@@ -37,7 +37,7 @@ import Testing
         #expect(log.count == 4)
         #expect(log.contains { $0.contains("event 1 at ") && $0.hasSuffix(": true") })
         #expect(
-            log.contains { $0.hasPrefix("event 2 ended after ") && $0.hasSuffix("exit code 3") })
+            log.contains { $0.hasPrefix("event 2 FAILED after ") && $0.hasSuffix("exit code 3") })
         let rows = try Recording(folder.path("data.csv"))
         #expect(Set(rows.rows.map { $0[7] }) == ["", "1", "2"])
         let windows = done.timeline.windows
@@ -252,7 +252,8 @@ import Testing
         #expect(object["failure"] as? Int == total.failureCount && total.failureCount > 0)
         #expect(object["frontchanged"] as? Int == total.frontChanges)
         #expect(object["backchanged"] as? Int == total.backChanges)
-        #expect(object["failures"] as? [String: Int] == ["connection reset": total.failureCount])
+        #expect(
+            object["failures"] as? [String: Int] == ["reused connection reset": total.failureCount])
         #expect(object["loop"] as? String == "closed" && object["rate"] is NSNull)
         let latency = try #require(object["latency"] as? [String: Any])
         #expect(latency["maxms"] as? Double == total.latency.maximum?.inMilliseconds)

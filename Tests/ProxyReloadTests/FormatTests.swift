@@ -14,12 +14,14 @@ import Testing
         }
     }
 
-    private func written(_ body: (inout RowFormat) -> Void) -> String {
+    private func written(
+        _ body: (inout RowFormat) -> Void, _ unit: CSVUnit = .microseconds
+    ) -> String {
         let memory = UnsafeMutableRawBufferPointer.allocate(
             byteCount: RowFormat.longestRow, alignment: 1)
         defer { memory.deallocate() }
         guard let base = memory.baseAddress else { return "" }
-        var format = RowFormat(base)
+        var format = RowFormat(base, unit: unit)
         body(&format)
         #expect(format.count <= RowFormat.longestRow)
         return String(decoding: memory[..<format.count], as: UTF8.self)
@@ -36,6 +38,17 @@ import Testing
         let refused = RequestRecord(
             nanoseconds: 0, latencyNanoseconds: 999, client: 0, outcome: .refused)
         #expect(csv(refused) == "0,0,connection refused,,,,0,\n")
+    }
+
+    @Test("in milliseconds a row says the same, to the microsecond")
+    func milliseconds() {
+        func csv(_ row: RequestRecord) -> String {
+            written({ $0.csv(row, name: nil, event: 0) }, .milliseconds)
+        }
+        #expect(csv(row) == "2031.245,3,200,,41234,5,0.412,\n")
+        let first = RequestRecord(
+            nanoseconds: 7_000, latencyNanoseconds: 60_012_000_999, client: 0, outcome: .refused)
+        #expect(csv(first) == "0.007,0,connection refused,,,,60012.000,\n")
     }
 
     @Test("the widest numbers and the longest name fit into a row")

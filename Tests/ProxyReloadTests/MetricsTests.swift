@@ -47,9 +47,12 @@ import Testing
                 bench?.mark()
                 ask(loop, control.address, "/metrics") { text in
                     expect(text, Self.expected)
-                    #expect(!text.contains("own_delay") && !text.contains("unsent"))
+                    #expect(text.contains("\nsonde_reload_bench_own_delay_seconds_count "))
+                    #expect(!text.contains("unsent") && !text.contains("outcome=\"local"))
                     ask(loop, control.address, "/status") { status in
-                        #expect(status.contains("\"requests\":5,\"success\":1,\"failure\":4"))
+                        #expect(
+                            status.contains(
+                                "\"requests\":5,\"success\":1,\"failure\":4,\"local\":0"))
                         ask(loop, control.address, "/readyz") { ready in
                             #expect(ready.hasPrefix("HTTP/1.1 200 "))
                             bench?.stop()
@@ -64,7 +67,11 @@ import Testing
     private static let expected = [
         "sonde_reload_bench_requests_total{outcome=\"success\"} 1",
         "sonde_reload_bench_requests_total{outcome=\"refused\"} 0",
-        "sonde_reload_bench_requests_total{outcome=\"reset\"} 1",
+        "sonde_reload_bench_requests_total{outcome=\"reset\"} 0",
+        "sonde_reload_bench_requests_total{outcome=\"reused-reset\"} 1",
+        "sonde_reload_bench_local_failures_total{kind=\"descriptors\"} 0",
+        "sonde_reload_bench_local_failures_total{kind=\"ports\"} 0",
+        "sonde_reload_bench_local_failures_total{kind=\"other\"} 0",
         "sonde_reload_bench_requests_total{outcome=\"503\"} 1",
         "sonde_reload_bench_requests_total{outcome=\"2xx\"} 2",
         "sonde_reload_bench_front_changes_total 1", "sonde_reload_bench_back_changes_total 1",

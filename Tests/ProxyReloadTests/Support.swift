@@ -84,7 +84,7 @@ func bench(
 /// A peer that does what it is told to with each connection, and with each request on it.
 final class ScriptedPeer {
     enum Answer {
-        case bytes(String), close, reset, silence
+        case bytes(String), raw([UInt8]), close, reset, silence
     }
 
     private var listener: TCPListener?
@@ -114,6 +114,7 @@ final class ScriptedPeer {
                     own += 1
                     switch next {
                     case .bytes(let text): connection.write(Array(text.utf8))
+                    case .raw(let bytes): connection.write(bytes)
                     case .close: return connection.close()
                     case .reset: return connection.abort()
                     case .silence: break

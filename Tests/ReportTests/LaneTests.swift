@@ -29,6 +29,18 @@ import Testing
             ])
     }
 
+    @Test("a single answer, which has no length, is a column, and a gap on both sides of it")
+    func answer() {
+        let blocks = raster([segment(0, 200, 0), segment(500, 500, 1), segment(1000, 1000, 2)])
+            .blocks
+        #expect(
+            blocks == [
+                Block(category: 0, first: 0, end: 20, low: 0, high: 6),
+                Block(category: 1, first: 50, end: 51, low: 0, high: 6),
+                Block(category: 2, first: 99, end: 100, low: 0, high: 6),
+            ])
+    }
+
     @Test("a change within a column goes to the instance that has more of it")
     func change() {
         let blocks = raster([segment(0, 204, 0), segment(204, 1000, 1)]).blocks

@@ -28,7 +28,7 @@ def main():
         last_time = int(row["time"])
         if row["status"] == "200":
             successes += 1
-        else:
+        elif not row["status"].startswith("local: "):
             failures += 1
         if row["front port"]:
             front_changes += front.get(client, row["front port"]) != row["front port"]

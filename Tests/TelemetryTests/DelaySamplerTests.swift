@@ -11,10 +11,10 @@ import Testing
     @Test("what is punctual is a delay of zero, what comes late is late by that much; not before")
     func late() {
         var sampler = DelaySampler(interval: .milliseconds(10), now: at(0))
-        sampler.sample(now: at(10) - .nanoseconds(1))
+        #expect(sampler.sample(now: at(10) - .nanoseconds(1)) == nil)
         #expect(sampler.delays.count == 0 && sampler.nextDeadline == at(10))
         sampler.sample(now: at(10))
-        sampler.sample(now: at(23))
+        #expect(sampler.sample(now: at(23)) == .milliseconds(3))
         #expect(sampler.delays.count == 2)
         #expect(sampler.delays.minimum == .zero && sampler.delays.maximum == .milliseconds(3))
         #expect(sampler.nextDeadline == at(30), "its rhythm stays")

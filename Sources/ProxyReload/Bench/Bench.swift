@@ -1,4 +1,5 @@
 import HTTPCodec
+import Instrument
 import Pacing
 import Reactor
 import Telemetry
@@ -30,6 +31,8 @@ public final class Bench {
     private var begun = 0
     /// How much later than due requests began because of this process; open loop only.
     private var delays = LatencyHistogram()
+    /// How late this process is in general.
+    private(set) var ownDelay: OwnDelay?
 
     private var csv: RowSink?
     private var text: RowSink?
@@ -38,6 +41,7 @@ public final class Bench {
 
     private var ticker: Timer?
     private var endTimer: Timer?
+    private var wait: TargetWait?
     private var query: Resolver.Query?
     private var isRunning = false
     private var isEnding = false
@@ -86,6 +90,24 @@ public final class Bench {
             timeouts.close()
             throw .usage("a request with this host and path cannot be sent: \(error)")
         }
+        guard let limit = configuration.waitForTarget else { return resolve() }
+        let url = configuration.url
+        wait = TargetWait(
+            loop: loop, authority: url.authority, path: url.target, host: configuration.host,
+            limit: limit, timeout: configuration.timeout,
+            onFailure: { [unowned self] in onLog("waiting for \(url.authority): \($0)") }
+        ) { [self] failure in
+            wait = nil
+            guard let failure else { return resolve() }
+            finish(
+                .failure(
+                    .unavailable(
+                        "\(url.authority) did not answer with status 200 in "
+                            + "\(GoDuration(limit)): \(failure)")))
+        }
+    }
+
+    private func resolve() {
         let url = configuration.url
         query = Resolver.resolve(url.host, port: url.port, loop: loop) { [self] result in
             query = nil
@@ -135,6 +157,8 @@ public final class Bench {
     public func stop() {
         guard !isFinished else { return }
         if !isRunning {
+            wait?.cancel()
+            wait = nil
             query?.cancel()
             query = nil
             return finish(.success(report))
@@ -170,9 +194,9 @@ public final class Bench {
     public var report: BenchReport {
         let end = min(endedAt ?? loop.now, self.end)
         var report = BenchReport(configuration: configuration, timeline: timeline.pointee)
-        report.elapsedNanoseconds = isRunning ? (end - origin).nanoseconds : 0
+        report.sendingNanoseconds = isRunning ? (end - origin).nanoseconds : 0
         report.inFlight = clients.count { $0.isBusy }
-        report.delays = delays
+        report.delays = configuration.rate == nil ? ownDelay?.delays ?? delays : delays
         report.held = held + (heldSince.map { loop.now - $0 } ?? .zero)
         report.processor = EventLoop.processorTime - processorAtStart
         report.recordedBytes = csv?.writtenBytes ?? 0
@@ -215,7 +239,7 @@ public final class Bench {
     @inline(__always)
     private func write(_ row: RequestRecord, _ name: UnsafeRawBufferPointer?) {
         if let csv {
-            var format = RowFormat(csv.room)
+            var format = RowFormat(csv.room, unit: configuration.csvUnit)
             format.csv(row, name: name, event: timeline.pointee.eventNumber)
             csv.took(format.count)
         }
@@ -245,6 +269,9 @@ public final class Bench {
                 pace: pace.map { .open($0, number: number, of: count) } ?? .closed,
                 timeout: configuration.timeout)
             return BenchClient(number: number, bench: self, machine: machine)
+        }
+        ownDelay = OwnDelay(loop: loop) { [unowned self] pause, now in
+            for client in clients { client.slept(pause, now: now) }
         }
         let ticker = Timer(loop: loop) { [unowned self] in tick() }
         self.ticker = ticker
@@ -311,6 +338,7 @@ public final class Bench {
         guard !isFinished else { return }
         isFinished = true
         timeouts.close()
+        ownDelay?.close()
         commands.abandon()
         ticker?.close()
         ticker = nil

@@ -50,13 +50,17 @@ final class BenchClient {
 
     /// A request may be due, or may have taken too long.
     func deadlinePassed(now: Instant) {
+        bench.ownDelay?.sample(now: now)
         perform(state.pointee.machine.deadlinePassed(now: now, bench.permit(now)), now)
+        // It may have more time than the queue of timeouts gives, or wait before it reconnects.
+        if state.pointee.token == nil { schedule() }
     }
 
     /// The moment at which its next request is due has come, unless it is behind already.
     func slotCame() {
         let now = bench.loop.now
-        if let due = state.pointee.machine.restingUntil, due <= now { bench.noteDelay(now - due) }
+        guard let due = state.pointee.machine.restingUntil, due <= now else { return }
+        bench.noteDelay(now - due)
         deadlinePassed(now: now)
     }
 
@@ -64,6 +68,11 @@ final class BenchClient {
     func timeoutPassed(now: Instant) {
         state.pointee.token = nil
         deadlinePassed(now: now)
+    }
+
+    /// This process did not run for so long.
+    func slept(_ pause: Duration, now: Instant) {
+        state.pointee.machine.slept(pause, now: now)
     }
 
     func release(now: Instant) {
@@ -96,7 +105,7 @@ final class BenchClient {
     private func ended(_ error: UVError?) {
         let now = bench.loop.now
         if case .endOfResponse = state.pointee.codec.receiveEnd(), error == nil {
-            return responded(isExact: true, now)
+            return responded(now)
         }
         lost(RequestOutcome(losing: error), now)
     }
@@ -109,6 +118,7 @@ final class BenchClient {
 
     private func received(_ bytes: UnsafeRawBufferPointer) {
         let now = bench.loop.now
+        state.pointee.machine.received()
         guard !state.pointee.kept.isEmpty else { return read(bytes, now) }
         var all: [UInt8] = []
         swap(&all, &state.pointee.kept)
@@ -132,9 +142,9 @@ final class BenchClient {
             case .response(let head):
                 note(context.response(in: rest))
                 guard head.framing == .none else { continue }
-                return responded(isExact: consumed == bytes.count, now)
+                return responded(now)
             case .endOfResponse:
-                return responded(isExact: consumed == bytes.count, now)
+                return responded(now)
             case .failed:
                 return lost(.malformed, now)
             }
@@ -152,7 +162,9 @@ final class BenchClient {
         let name = UnsafeRawBufferPointer(rebasing: field.prefix(RowFormat.longestName))
         let number = bench.instance(named: name)
         state.pointee.instance = number
-        if number == InstanceTable.others { state.pointee.unnumbered = [UInt8](name) }
+        if number == InstanceTable.others {
+            state.pointee.unnumbered = InstanceTable.repaired(name)
+        }
     }
 
     /// A decimal from 1 to 65535; else 0.
@@ -166,11 +178,10 @@ final class BenchClient {
         return UInt16(exactly: value) ?? 0
     }
 
-    /// - Parameter isExact: false when more bytes came behind the response: nobody asked for them.
-    private func responded(isExact: Bool, _ now: Instant) {
-        let isReusable = isExact && state.pointee.codec.isReusable
+    private func responded(_ now: Instant) {
         let step = state.pointee.machine.responded(
-            state.pointee.outcome, isReusable: isReusable, now: now, bench.permit(now))
+            state.pointee.outcome, isReusable: state.pointee.codec.isReusable, now: now,
+            bench.permit(now))
         perform(step, now)
     }
 
@@ -237,7 +248,13 @@ final class BenchClient {
             bench.timeouts.cancel(token)
             state.pointee.token = nil
         }
-        guard state.pointee.machine.isBackingOff, let end = state.pointee.machine.nextDeadline
+        schedule()
+    }
+
+    /// A deadline that is not in the queue of timeouts.
+    private func schedule() {
+        guard state.pointee.machine.restingUntil == nil,
+            let end = state.pointee.machine.nextDeadline
         else { return }
         if pause == nil {
             pause = Timer(loop: bench.loop) { [unowned self] in
@@ -259,11 +276,10 @@ final class BenchClient {
 extension RequestOutcome {
     /// Why connecting failed.
     init(connecting error: UVError) {
-        if error.isLocal || error.operation == "bind" {
-            self = .local
-            return
-        }
         switch error.kind {
+        case .outOfDescriptors: self = .noDescriptor
+        case .addressInUse, .addressNotAvailable: self = .noPort
+        case _ where error.isLocal || error.operation == "bind": self = .local
         case .refused: self = .refused
         case .timedOut: self = .connectTimedOut
         case .unreachable: self = .unreachable

@@ -38,12 +38,14 @@ public struct OpenPace: Equatable, Sendable {
 ///     connecting  connectFailed       backingOff                    ended
 ///     connecting  deadline            backingOff                    ended, drops
 ///     responding  responded           (turn to the next request)    ended, drops if not reusable
+///     responding  received            responding                    –
 ///     responding  lost                (turn to the next request)    ended, drops
 ///     responding  deadline            (turn to the next request)    ended, drops
 ///     backingOff  deadline            (turn to the next request)
 ///     resting     deadline            (turn to the next request)
 ///     resting, …  lost                the same, without connection  drops
 ///     held        release             (turn to the next request)
+///     connecting, responding  slept   the same, with a later deadline   –
 ///     any         event of another    the same                      –
 ///
 /// Turning to the next request: with no more to send `stopped`; while the recorder is full `held`;
@@ -106,8 +108,12 @@ public struct BenchClientMachine: Sendable {
     private let pace: Pace
     private var state = State.idle
     private var isConnected = false
+    /// Whether the connection has carried an answer, and no byte of another has come.
+    private var isReused = false
     /// Of the request under way.
     private var start = Instant(nanoseconds: 0)
+    /// When it began here, which in the open loop may be later.
+    private var began = Instant(nanoseconds: 0)
     /// The timeout of what is under way, or the end of a pause.
     private var deadline = Instant(nanoseconds: 0)
     private var nextPause = BenchClientMachine.backoff.first
@@ -147,6 +153,7 @@ public struct BenchClientMachine: Sendable {
     public mutating func connected(now: Instant) -> Step {
         guard state == .connecting else { return Step() }
         isConnected = true
+        isReused = false
         nextPause = Self.backoff.first
         state = .responding
         return Step(next: .sendFirst)
@@ -169,8 +176,19 @@ public struct BenchClientMachine: Sendable {
         guard state == .responding else { return Step() }
         let ended = start
         isConnected = isReusable
+        isReused = isReusable
         return Step(
             ended: ended, outcome: outcome, drops: !isReusable, next: turn(now, permit))
+    }
+
+    /// Bytes of a response came.
+    @inline(__always)
+    public mutating func received() { isReused = false }
+
+    /// This process did not run for so long just now: news may have waited, or may not have been
+    /// answered. What is under way gets that time again, as it is not the target's.
+    public mutating func slept(_ pause: Duration, now: Instant) {
+        if isBusy { deadline = deadline + min(pause, max(now - began, .zero)) }
     }
 
     /// The connection is gone, or what comes over it makes no sense.
@@ -180,7 +198,8 @@ public struct BenchClientMachine: Sendable {
         guard isConnected else { return Step() }
         isConnected = false
         guard state == .responding else { return Step(drops: true) }
-        return Step(ended: start, outcome: outcome, drops: true, next: turn(now, permit))
+        let ended = outcome.ending(reused: isReused)
+        return Step(ended: start, outcome: ended, drops: true, next: turn(now, permit))
     }
 
     /// `nextDeadline` has come; nothing happens before.
@@ -229,6 +248,7 @@ public struct BenchClientMachine: Sendable {
             start = due
             begun += 1
         }
+        began = now
         deadline = Instant(nanoseconds: now.nanoseconds &+ timeoutNanoseconds)
         state = isConnected ? .responding : .connecting
         return isConnected ? .send : .connect

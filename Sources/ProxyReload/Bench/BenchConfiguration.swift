@@ -22,6 +22,11 @@ public struct BenchConfiguration: Sendable {
     public var window = Duration.seconds(10)
     /// Where the rows go; nil for nowhere.
     public var csvPath: String? = "data.csv"
+    /// In which unit the rows' times are.
+    public var csvUnit = CSVUnit.microseconds
+    /// How long the target's first answer of status 200 is waited for before the test begins; nil
+    /// to begin at once.
+    public var waitForTarget: Duration?
     /// Whether every request is also a line on standard output.
     public var printsRows = false
     /// What is done to the proxy, and when.
@@ -45,11 +50,13 @@ public enum BenchFailure: Error, CustomStringConvertible {
     case system(UVError)
     /// The configuration asks for what cannot be sent.
     case usage(String)
+    /// The target was waited for and never answered well.
+    case unavailable(String)
 
     public var description: String {
         switch self {
         case .system(let error): error.description
-        case .usage(let text): text
+        case .usage(let text), .unavailable(let text): text
         }
     }
 }

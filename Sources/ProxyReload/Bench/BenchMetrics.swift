@@ -27,6 +27,7 @@ extension BenchReport {
         writer.member("requests", integer: total.requests)
         writer.member("success", integer: total.successes)
         writer.member("failure", integer: total.failureCount)
+        writer.member("local", integer: total.localCount)
         writer.member("frontchanged", integer: total.frontChanges)
         writer.member("backchanged", integer: total.backChanges)
         writer.member("events", integer: eventCount)
@@ -38,6 +39,12 @@ extension BenchReport {
             "sonde_reload_bench_requests_total", .counter,
             help: "Requests that ended: success is status 200; other statuses, and failures.")
         for (label, count) in outcomes { text.sample(count, [("outcome", label)]) }
+        text.family(
+            "sonde_reload_bench_local_failures_total", .counter,
+            help: "Requests that this machine could not send: nothing of the target's doing.")
+        for outcome in RequestOutcome.locals {
+            text.sample(total.locals[outcome] ?? 0, [("kind", outcome.label)])
+        }
         text.family(
             "sonde_reload_bench_front_changes_total", .counter,
             help: "Requests from another port of the client than its request before.")
@@ -74,15 +81,15 @@ extension BenchReport {
             "sonde_reload_bench_paused_seconds_total", .counter,
             help: "For how long no request began because rows were written too slowly.")
         text.sample(held.inSeconds)
+        text.family(
+            "sonde_reload_bench_own_delay_seconds", .histogram,
+            help: "How late the bench itself was: began requests, or at any time in a closed loop.")
+        text.sample(BucketHistogram(delays, upperBounds: BucketHistogram.requestSeconds))
         guard configuration.rate != nil else { return }
         text.family(
             "sonde_reload_bench_unsent_requests", .gauge,
             help: "Requests that are due and have not begun.")
         text.sample(unsent)
-        text.family(
-            "sonde_reload_bench_own_delay_seconds", .histogram,
-            help: "By how much requests began too late because of the bench itself.")
-        text.sample(BucketHistogram(delays, upperBounds: BucketHistogram.requestSeconds))
     }
 
     private var eventCount: Int { timeline.events.count + timeline.uncountedEvents }

@@ -8,15 +8,16 @@ public struct BenchReport {
     public let configuration: BenchConfiguration
     /// All that was recorded, aggregated.
     public let timeline: ReloadTimeline
-    /// From the start until no further request began.
-    public internal(set) var elapsedNanoseconds: Int64 = 0
+    /// From the start until no further request began, in nanoseconds.
+    public internal(set) var sendingNanoseconds: Int64 = 0
     /// The address to which the host's name resolved.
     public internal(set) var target: SocketAddress?
     /// Requests that were given up without a row, because the bench was stopped twice.
     public internal(set) var inFlight = 0
     /// Open loop: requests that were due and had not begun at the end.
     public internal(set) var unsent = 0
-    /// Open loop: how much later than due this process itself began requests.
+    /// How late this process itself was. Open loop: by so much later than due it began requests.
+    /// Closed loop: at any moment of the test, what was due or had come waited for so long.
     public internal(set) var delays = LatencyHistogram()
     /// For how long no request began because the recording could not be written fast enough.
     public internal(set) var held = Duration.zero
@@ -31,6 +32,21 @@ public struct BenchReport {
         self.configuration = configuration
         self.timeline = timeline
     }
+
+    /// From the start until the last request ended, in nanoseconds: all of them lie in it.
+    public var elapsedNanoseconds: Int64 {
+        max(sendingNanoseconds, timeline.total.endNanoseconds)
+    }
+
+    /// Whether this process's own delay is a tenth or more of the tail that was measured.
+    public var isTailItsOwn: Bool {
+        guard let own = delays.percentile(99), let tail = timeline.total.latency.percentile(99)
+        else { return false }
+        return own * 10 >= tail && own > .zero
+    }
+
+    /// Events whose command failed.
+    public var failedEvents: [TimelineEvent] { timeline.events.filter { !$0.isGood } }
 
     /// Requests a second, over the whole test.
     public var rate: Double {
@@ -48,8 +64,7 @@ public struct BenchReport {
     /// The summary for people; its last line is ``aggregateLine``.
     public var text: String {
         var lines = [headline] + latencyLines + ["failures   \(BenchText.failures(timeline.total))"]
-        lines += instanceLines
-        lines += remarks
+        lines += localLines + instanceLines + remarks
         for window in timeline.windows { lines += windowLines(window) }
         if timeline.uncountedEvents > 0 {
             lines.append("further events, without windows: \(timeline.uncountedEvents)")
@@ -75,6 +90,14 @@ public struct BenchReport {
         return ["latency    \(Self.quantiles(latency)); \(since)"]
     }
 
+    private var localLines: [String] {
+        guard timeline.total.localCount > 0 else { return [] }
+        return [
+            "local      \(BenchText.kinds(timeline.total.locals)): this machine's own trouble, "
+                + "not held against the target"
+        ]
+    }
+
     private var instanceLines: [String] {
         let shares = timeline.total.instances.indices
             .filter { timeline.total.instances[$0].answers > 0 }
@@ -96,11 +119,21 @@ public struct BenchReport {
                 "           a closed loop cannot show a stall as users feel it: each client "
                     + "waits with\n           one request instead of sending the next "
                     + "(coordinated omission); --rate can")
-        } else if let late = delays.percentile(99), let latest = delays.maximum {
+        }
+        if let late = delays.percentile(99), let latest = delays.maximum {
             lines.append(
                 "own delay  p99 \(BenchText.milliseconds(late.nanoseconds)), max "
-                    + "\(BenchText.milliseconds(latest.nanoseconds)): how late this process began "
-                    + "requests")
+                    + "\(BenchText.milliseconds(latest.nanoseconds)): how late this process "
+                    + (configuration.rate == nil ? "was" : "began requests"))
+        }
+        if isTailItsOwn {
+            lines.append("warning    own delay is a tenth or more of the p99: distrust the tail")
+        }
+        let rest = elapsedNanoseconds - sendingNanoseconds
+        if rest * 10 >= elapsedNanoseconds, rest > 0 {
+            lines.append(
+                "the end    \(BenchText.seconds(rest)) waiting for the last answers, while nothing "
+                    + "new began")
         }
         if unsent > 0 {
             lines.append("unsent     \(unsent) requests were due at the end and had not begun")
@@ -135,9 +168,8 @@ public struct BenchReport {
                 " after " + BenchText.milliseconds($0 - event.startNanoseconds)
             }
             lines.append(
-                "  command     " + (event.result.isEmpty ? "still running" : event.result)
-                    + (took ?? "")
-            )
+                "  command     " + (event.isGood ? "" : "FAILED: ")
+                    + (event.result.isEmpty ? "still running" : event.result) + (took ?? ""))
         }
         lines += [
             "  window      \(BenchText.seconds(length)), "
@@ -163,7 +195,20 @@ public struct BenchReport {
         }
         return window.appeared.map { line("first answer from", $0) }
             + window.returned.map { line("again answered by", $0) }
-            + window.vanished.map { line("last answer from ", $0) }
+            + window.silences.flatMap(silenceLines)
+    }
+
+    /// The fact, and what follows from it.
+    private func silenceLines(_ silence: Silence) -> [String] {
+        let name = BenchText.printable(timeline.instances.name(silence.instance))
+        let time = BenchText.milliseconds(silence.sinceStartNanoseconds.magnitude64)
+        let side = silence.sinceStartNanoseconds < 0 ? "before" : "after"
+        let open = BenchText.count(silence.openConnections, "connection")
+        return [
+            "  last answer from  \(name), \(time) \(side) the start; since then "
+                + "\(silence.others) answers of others, \(open) open to it",
+            "  " + silence.verdict(on: name),
+        ]
     }
 
     static func quantiles(_ latency: LatencyHistogram) -> String {
@@ -178,6 +223,19 @@ public struct BenchReport {
     /// Without ".0" where it is whole.
     private static func plain(_ rate: Double) -> String {
         Int(exactly: rate).map { "\($0)" } ?? "\(rate)"
+    }
+}
+
+extension Silence {
+    /// Whether the instance is gone, and why that is known, in a sentence.
+    public func verdict(on name: String) -> String {
+        switch evidence {
+        case .connections:
+            "\(name) vanished: its connections broke off and none came back, others' went on"
+        case .chance:
+            "\(name) vanished: at its share since the event, chance is below one in a million"
+        case nil: "\(name) may be chosen more seldom now: nothing proves that it vanished"
+        }
     }
 }
 

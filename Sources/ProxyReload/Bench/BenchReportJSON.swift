@@ -21,18 +21,22 @@ extension BenchReport {
         writer.member("timeoutms", double: configuration.timeout.inMilliseconds)
         writer.member("elapsedms", double: milliseconds(elapsedNanoseconds))
         writer.member("requests", integer: total.requests)
+        writer.member("sendingms", double: milliseconds(sendingNanoseconds))
         writer.member("requestspersecond", double: rate)
         writer.member("success", integer: total.successes)
         writer.member("failure", integer: total.failureCount)
         writer.member("frontchanged", integer: total.frontChanges)
         writer.member("backchanged", integer: total.backChanges)
-        failures(&writer, total)
+        failures(&writer, "failures", total.failures)
+        writer.member("local", integer: total.localCount)
+        failures(&writer, "localfailures", total.locals)
         writer.key("latency")
         latency(&writer, total.latency)
         writer.member("coordinatedomissioncorrected", bool: configuration.rate != nil)
         instances(&writer, total)
         writer.key("owndelay")
         latency(&writer, delays)
+        writer.member("tailisown", bool: isTailItsOwn)
         writer.member("unsent", integer: unsent)
         writer.member("pausedms", double: held.inMilliseconds)
         writer.member("givenup", integer: inFlight)
@@ -74,7 +78,8 @@ extension BenchReport {
         writer.member("windowms", double: milliseconds(length))
         writer.member("requests", integer: period.requests)
         writer.member("failure", integer: period.failureCount)
-        failures(&writer, period)
+        failures(&writer, "failures", period.failures)
+        writer.member("local", integer: period.localCount)
         writer.member("frontchanged", integer: period.frontChanges)
         writer.member("backchanged", integer: period.backChanges)
         writer.key("before")
@@ -84,8 +89,28 @@ extension BenchReport {
         latency(&writer, period.latency)
         changes(&writer, "firstanswers", window.appeared)
         changes(&writer, "returned", window.returned)
-        changes(&writer, "lastanswers", window.vanished)
+        silences(&writer, window.silences)
         writer.endObject()
+    }
+
+    private func silences(_ writer: inout JSONWriter, _ silences: [Silence]) {
+        writer.key("lastanswers")
+        writer.beginArray()
+        for silence in silences {
+            writer.beginObject()
+            writer.member("instance", string: timeline.instances.name(silence.instance))
+            writer.member("sincestartms", double: milliseconds(silence.sinceStartNanoseconds))
+            writer.member("answersofothers", integer: silence.others)
+            writer.member("openconnections", integer: silence.openConnections)
+            writer.member("vanished", bool: silence.evidence != nil)
+            if let evidence = silence.evidence {
+                writer.member("evidence", string: evidence.rawValue)
+            } else {
+                writer.memberNull("evidence")
+            }
+            writer.endObject()
+        }
+        writer.endArray()
     }
 
     private func changes(
@@ -118,10 +143,12 @@ extension BenchReport {
         writer.member("notnamed", integer: Int(period.latency.count) - period.answers)
     }
 
-    private func failures(_ writer: inout JSONWriter, _ period: TimelinePeriod) {
-        writer.key("failures")
+    private func failures(
+        _ writer: inout JSONWriter, _ key: StaticString, _ counts: [RequestOutcome: Int]
+    ) {
+        writer.key(key)
         writer.beginObject()
-        for (outcome, count) in period.failures.sorted(by: { $0.key < $1.key }) {
+        for (outcome, count) in counts.sorted(by: { $0.key < $1.key }) {
             writer.key(outcome.description)
             writer.integer(count)
         }

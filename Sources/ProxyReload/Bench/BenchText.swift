@@ -40,9 +40,13 @@ enum BenchText {
     /// `12 (connection reset 7, 502 5)`, the most frequent first.
     static func failures(_ period: TimelinePeriod) -> String {
         if period.failures.isEmpty { return "0" }
-        let kinds = period.failures.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        return "\(period.failureCount) (\(kinds(period.failures)))"
+    }
+
+    /// `connection reset 7, 502 5`, the most frequent first.
+    static func kinds(_ counts: [RequestOutcome: Int]) -> String {
+        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             .map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        return "\(period.failureCount) (\(kinds))"
     }
 
     /// A name as it may stand on a terminal.

@@ -63,12 +63,13 @@ final class CommandRunner {
                 running[identifier] = nil
                 bench.endEvent(event, exit.description, isGood: exit.isSuccess)
                 let took = BenchText.milliseconds(bench.elapsed - began)
-                bench.onLog("\(name) ended after \(took): \(exit)")
+                bench.onLog(
+                    "\(name) \(exit.isSuccess ? "ended" : "FAILED") after \(took): \(exit)")
                 if running.isEmpty { ended() }
             }
         } catch {
             bench.endEvent(event, error.description, isGood: false)
-            bench.onLog("\(name) failed: \(error)")
+            bench.onLog("\(name) FAILED: \(error)")
         }
     }
 

@@ -4,9 +4,11 @@ public struct LaneSegment: Equatable, Sendable {
     public internal(set) var instance: UInt16?
     /// Whether segments of several instances were merged into this one.
     public internal(set) var isMixed = false
-    /// Whether a request just before it was not answered.
-    public let followsFailure: Bool
-    /// The start of the first of the requests, in nanoseconds since the start of the test.
+    /// Whether no answer came between the last segment and this one, although a request waited for
+    /// one: it failed, or took longer than `ClientLane.longestWaitNanoseconds`.
+    public let followsGap: Bool
+    /// The start of the first of the requests, in nanoseconds since the start of the test; behind a
+    /// long wait the first answer.
     public internal(set) var startNanoseconds: Int64
     /// When the last of them was answered.
     public internal(set) var endNanoseconds: Int64
@@ -22,10 +24,14 @@ public struct LaneSegment: Equatable, Sendable {
     }
 }
 
-/// What one client saw over time, as segments. A request without an answer ends a segment. Bounded:
-/// when a client has too many, neighbours that are together shorter than the resolution become one,
-/// and the resolution doubles until there are at most half as many.
+/// What one client saw over time, as segments. A request without an answer ends a segment, and so
+/// does one that waits long: between two answers is nothing. Bounded: when a client has too many,
+/// neighbours that are together shorter than the resolution become one, unless a gap between them
+/// is longer than a quarter of it; and the resolution doubles until there are at most half as many.
 public struct ClientLane: Sendable {
+    /// A request that waits longer than this leaves a gap until its answer: 100 ms.
+    public static let longestWaitNanoseconds: Int64 = 100_000_000
+
     /// In order of time.
     public private(set) var segments: [LaneSegment] = []
     /// Shorter segments may have been merged, in nanoseconds; zero while none was.
@@ -38,6 +44,7 @@ public struct ClientLane: Sendable {
     /// Requests over another back port than the one before.
     public internal(set) var backChanges = MomentSet()
 
+    var connection = LaneConnection()
     var frontPort: UInt16 = 0
     var backPort: UInt16 = 0
     /// Whether a request came to nothing since the last segment's end.
@@ -49,15 +56,13 @@ public struct ClientLane: Sendable {
 
     @inline(__always)
     mutating func append(_ row: RequestRecord, limit: Int) {
-        let start = max(row.nanoseconds &- row.latencyNanoseconds, 0)
+        let isLate = row.latencyNanoseconds > Self.longestWaitNanoseconds
+        let start = isLate ? row.nanoseconds : row.startNanoseconds
         if let last = segments.indices.last {
             let isSame =
                 segments[last].instance == row.instance && !segments[last].isMixed
-                && !isInterrupted
-            let isShort =
-                row.nanoseconds &- segments[last].startNanoseconds
-                <= resolutionNanoseconds
-            if isSame || isShort {
+                && !isInterrupted && !isLate
+            if isSame || joins(segments[last], start: start, end: row.nanoseconds) {
                 segments[last].endNanoseconds = row.nanoseconds
                 segments[last].count(row.instance)
                 isInterrupted = false
@@ -69,12 +74,18 @@ public struct ClientLane: Sendable {
             }
         }
         var segment = LaneSegment(
-            instance: row.instance, followsFailure: isInterrupted, startNanoseconds: start,
+            instance: row.instance, followsGap: isInterrupted || isLate, startNanoseconds: start,
             endNanoseconds: row.nanoseconds, requests: 0)
         segment.count(row.instance)
         segments.append(segment)
         isInterrupted = false
         if segments.count > limit { coarsen(to: limit / 2) }
+    }
+
+    /// Whether what follows a segment is too near to be told apart from it.
+    private func joins(_ last: LaneSegment, start: Int64, end: Int64) -> Bool {
+        end &- last.startNanoseconds <= resolutionNanoseconds
+            && start &- last.endNanoseconds <= resolutionNanoseconds / 4
     }
 
     private mutating func coarsen(to count: Int) {
@@ -84,8 +95,9 @@ public struct ClientLane: Sendable {
             merged.reserveCapacity(segments.count)
             for segment in segments {
                 guard let last = merged.indices.last,
-                    segment.endNanoseconds - merged[last].startNanoseconds
-                        <= resolutionNanoseconds
+                    joins(
+                        merged[last], start: segment.startNanoseconds,
+                        end: segment.endNanoseconds)
                 else {
                     merged.append(segment)
                     continue

@@ -10,7 +10,9 @@ public struct InstanceTable: Sendable {
 
     /// By number. Bytes that are not UTF-8 were replaced.
     public private(set) var names: [String] = []
+    /// As they came, and as they are written.
     private var bytes: [[UInt8]] = []
+    private var written: [[UInt8]] = []
     /// Numbers by a few bits of the name: one comparison finds any of a handful of instances.
     private var cache = [UInt16](repeating: 0, count: 64)
 
@@ -30,10 +32,15 @@ public struct InstanceTable: Sendable {
         return search(name, slot)
     }
 
-    /// Calls with the bytes of a name that has a number of its own.
+    /// Calls with a name that has a number of its own, in UTF-8.
     @inline(__always)
     func withBytes(of number: UInt16, _ body: (UnsafeRawBufferPointer) -> Void) {
-        bytes[Int(number)].withUnsafeBytes(body)
+        written[Int(number)].withUnsafeBytes(body)
+    }
+
+    /// A name from the network as UTF-8, whatever its bytes are.
+    static func repaired(_ name: UnsafeRawBufferPointer) -> [UInt8] {
+        Array(String(decoding: name, as: UTF8.self).utf8)
     }
 
     private mutating func search(_ name: UnsafeRawBufferPointer, _ slot: Int) -> UInt16 {
@@ -44,6 +51,7 @@ public struct InstanceTable: Sendable {
         guard bytes.count < Self.limit else { return Self.others }
         let number = UInt16(bytes.count)
         bytes.append([UInt8](name))
+        written.append(Self.repaired(name))
         names.append(String(decoding: name, as: UTF8.self))
         cache[slot] = number
         return number

@@ -69,6 +69,12 @@ public struct ReloadTimeline: Sendable {
     public private(set) var failures: [TimelineMoment] = []
 
     private var periodEnd = Int64.max
+    /// Whether some connection carried answers of several instances: then a proxy chooses for each
+    /// request, and no connection tells of an instance.
+    private var hasSharedConnections = false
+    /// When a connection with answers of an instance last broke off, or came to a proper end.
+    private var lastBreaks: [UInt16: Int64] = [:]
+    private var lastCloses: [UInt16: Int64] = [:]
 
     /// - Parameters:
     ///   - clients: how many there are; rows of others are a mistake of the program.
@@ -80,7 +86,11 @@ public struct ReloadTimeline: Sendable {
     }
 
     /// All periods so far, the one under way last.
-    public var periods: [TimelinePeriod] { closedPeriods + [period] }
+    public var periods: [TimelinePeriod] {
+        var last = period
+        last.openConnections = openConnections
+        return closedPeriods + [last]
+    }
 
     /// The number, from one, that rows carry in their event column; 0 before the first event.
     public var eventNumber: Int { events.count }
@@ -100,12 +110,20 @@ public struct ReloadTimeline: Sendable {
             lanes[client].backPort = row.backPort
             if backChanged { lanes[client].backChanges.insert(row.nanoseconds) }
         }
-        if !row.outcome.isSuccess { noteFailure(row) }
+        if row.outcome.isFailure { noteFailure(row) }
         if row.outcome.isAnswered {
             lanes[client].append(row, limit: segmentLimit)
         } else {
             lanes[client].interrupt()
         }
+        if let end = lanes[client].connection.follow(row) {
+            if end.isBroken {
+                lastBreaks[end.instance] = row.nanoseconds
+            } else {
+                lastCloses[end.instance] = row.nanoseconds
+            }
+        }
+        if lanes[client].connection.isShared { hasSharedConnections = true }
         total.record(row, frontChanged: frontChanged, backChanged: backChanged)
         period.record(row, frontChanged: frontChanged, backChanged: backChanged)
         bins.record(row, frontChanged: frontChanged, backChanged: backChanged)
@@ -144,9 +162,29 @@ public struct ReloadTimeline: Sendable {
 
     private mutating func begin(_ next: TimelinePeriod) {
         period.endNanoseconds = next.startNanoseconds
+        period.openConnections = openConnections
         // Between two events at once nothing happened, and nothing is to be compared.
         if period.requests > 0 || period.event != nil { closedPeriods.append(period) }
         period = next
+    }
+
+    private var openConnections: [UInt16: Int] {
+        lanes.reduce(into: [:]) { counts, lane in
+            guard lane.connection.isOpen, let instance = lane.connection.instance else { return }
+            counts[instance, default: 0] += 1
+        }
+    }
+
+    /// Whether connections of an instance broke off after its last answer and none came to a proper
+    /// end, while an older one of another instance is still open. That none of its own is open, and
+    /// none came back, is known.
+    func isCutOff(_ instance: UInt16, since last: Int64) -> Bool {
+        guard !hasSharedConnections, lastBreaks[instance] ?? -1 >= last,
+            lastCloses[instance] ?? -1 < last
+        else { return false }
+        return lanes.map(\.connection).contains {
+            $0.isOpen && $0.start < last && $0.instance != nil && $0.instance != instance
+        }
     }
 
     private mutating func noteFailure(_ row: RequestRecord) {

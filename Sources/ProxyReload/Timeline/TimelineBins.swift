@@ -21,8 +21,10 @@ public struct TimelineBins: Sendable {
         public internal(set) var requests = 0
         /// Rows with a response, whatever its status.
         public internal(set) var answers = 0
-        /// Rows with anything else than status 200.
+        /// Rows that are held against the target.
         public internal(set) var failures = 0
+        /// Rows of requests that this machine could not send.
+        public internal(set) var locals = 0
         /// See `TimelinePeriod.frontChanges`.
         public internal(set) var frontChanges = 0
         /// See `TimelinePeriod.backChanges`.
@@ -76,7 +78,8 @@ public struct TimelineBins: Sendable {
         var bin = Int(max(row.nanoseconds, 0) / widthNanoseconds)
         if bin >= bins.count { bin = grow(to: row.nanoseconds) }
         bins[bin].requests &+= 1
-        if !row.outcome.isSuccess { bins[bin].failures &+= 1 }
+        if row.outcome.isFailure { bins[bin].failures &+= 1 }
+        if row.outcome.isLocal { bins[bin].locals &+= 1 }
         if frontChanged { bins[bin].frontChanges &+= 1 }
         if backChanged { bins[bin].backChanges &+= 1 }
         if row.outcome.isAnswered {
@@ -117,6 +120,7 @@ public struct TimelineBins: Sendable {
                 sum.requests += other.requests
                 sum.answers += other.answers
                 sum.failures += other.failures
+                sum.locals += other.locals
                 sum.frontChanges += other.frontChanges
                 sum.backChanges += other.backChanges
                 sum.largestLatencyNanoseconds = max(

@@ -10,6 +10,24 @@ public struct InstanceShare: Equatable, Sendable {
     public internal(set) var lastNanoseconds: Int64 = 0
     /// Responses of all instances in the period, up to and with its last.
     var answersUpToLast = 0
+    /// How often it answered after another instance had.
+    public internal(set) var turns = 0
+    /// So many responses of others at most came in a row before one of its own.
+    public internal(set) var longestWait = 0
+
+    /// It answers, as so manieth of all.
+    @inline(__always)
+    mutating func answer(_ number: Int, at nanoseconds: Int64) {
+        if answers == 0 { firstNanoseconds = nanoseconds }
+        let wait = number &- 1 &- answersUpToLast
+        if wait > 0 {
+            turns &+= 1
+            longestWait = max(longestWait, wait)
+        }
+        answers &+= 1
+        lastNanoseconds = nanoseconds
+        answersUpToLast = number
+    }
 }
 
 /// A stretch of the test: the window of one event, or a time that belongs to none.
@@ -24,8 +42,10 @@ public struct TimelinePeriod: Sendable {
     public internal(set) var requests = 0
     /// Rows with status 200.
     public internal(set) var successes = 0
-    /// The other rows, by outcome.
+    /// The other rows that are held against the target, by outcome.
     public internal(set) var failures: [RequestOutcome: Int] = [:]
+    /// Rows of requests that this machine could not send, by outcome.
+    public internal(set) var locals: [RequestOutcome: Int] = [:]
     /// Requests whose front port differed from that of the client's request before.
     public internal(set) var frontChanges = 0
     /// Requests whose back port differed from that of the client's request before.
@@ -36,6 +56,8 @@ public struct TimelinePeriod: Sendable {
     public internal(set) var instances: [InstanceShare] = []
     /// Responses that named an instance.
     public internal(set) var answers = 0
+    /// At its end, by the instance's number: connections whose latest answer was its own.
+    public internal(set) var openConnections: [UInt16: Int] = [:]
 
     init(event: Int?, start: Int64) {
         self.event = event
@@ -43,8 +65,10 @@ public struct TimelinePeriod: Sendable {
         endNanoseconds = start
     }
 
-    /// Rows with anything else than status 200.
-    public var failureCount: Int { requests - successes }
+    /// Rows that are held against the target: neither status 200 nor this machine's own trouble.
+    public var failureCount: Int { requests - successes - localCount }
+    /// Rows of requests that this machine could not send.
+    public var localCount: Int { locals.values.reduce(0, +) }
 
     /// The instance's share; all zero where it did not answer.
     public func share(of instance: UInt16) -> InstanceShare {
@@ -63,6 +87,8 @@ public struct TimelinePeriod: Sendable {
         if row.outcome.isAnswered { latency.record(nanoseconds: row.latencyNanoseconds) }
         if row.outcome.isSuccess {
             successes &+= 1
+        } else if row.outcome.isLocal {
+            locals[row.outcome, default: 0] += 1
         } else {
             failures[row.outcome, default: 0] += 1
         }
@@ -74,11 +100,6 @@ public struct TimelinePeriod: Sendable {
             instances.append(contentsOf: repeatElement(InstanceShare(), count: missing))
         }
         answers &+= 1
-        if instances[instance].answers == 0 {
-            instances[instance].firstNanoseconds = row.nanoseconds
-        }
-        instances[instance].answers &+= 1
-        instances[instance].lastNanoseconds = row.nanoseconds
-        instances[instance].answersUpToLast = answers
+        instances[instance].answer(answers, at: row.nanoseconds)
     }
 }

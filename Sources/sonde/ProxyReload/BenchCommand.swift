@@ -11,6 +11,9 @@ extension ScheduledCommand: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
+/// `us` or `ms`.
+extension CSVUnit: ExpressibleByArgument {}
+
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
@@ -20,16 +23,20 @@ struct BenchCommand: ParsableCommand {
             ms to 1 s later where connecting itself fails). Requests that fail are not repeated.
 
             The CSV file has a row for every request: time,client,status,instance,front port,back \
-            port,latency,event. Times are microseconds since the start: `time` is when the answer \
+            port,latency,event. Times are microseconds since the start (--csv-unit ms: \
+            milliseconds with three decimals, for readers of keepalive-bench): `time` is when the \
+            answer \
             was there, time minus latency when the request began, or in the open loop when it was \
             due. The status is a number, or the failure in words; an empty cell is not known; the \
             event is the number of the latest one. Where standard output is no terminal, every \
             request is a line there, too. The last line counts: success is status 200; changed \
             means another source port than that of the same client's request before.
 
+            What this machine could not send (no descriptor, no port) is a row, but no failure.
+
             SIGUSR1 sets a mark, an event without a command. Control-C ends the test and prints \
             the summary; a second one does not wait for answers. Exit code 1 when no request had \
-            status 200.
+            status 200, or the command of an event failed; 71 when this machine could send none.
             """)
 
     @Argument(help: "Where to send requests: http://host:port/path.")
@@ -77,6 +84,15 @@ struct BenchCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Where the rows go.", valueName: "file"))
     var csv = "data.csv"
+
+    @Option(help: "In which unit the rows' times are: us or ms.")
+    var csvUnit = CSVUnit.microseconds
+
+    @Option(
+        help: ArgumentHelp(
+            "Wait as long for the target's first answer of status 200; not counted.",
+            valueName: "time"))
+    var waitForTarget = NonnegativeDuration(.zero)
 
     @Option(
         name: .customLong("json"),
@@ -127,7 +143,22 @@ struct BenchCommand: ParsableCommand {
         outputs.write(reportPath) { ReloadPage(report: report, began: began).page.html }
         try outputs.finish(report.text)
         if let failure = report.recordingFailure { throw Failure.system(failure) }
-        if report.timeline.total.successes == 0 { throw ExitCode(1) }
+        try judge(report)
+    }
+
+    /// Everything has been written; now whether it is what was asked for.
+    private func judge(_ report: BenchReport) throws {
+        let total = report.timeline.total
+        if total.localCount > 0, total.localCount == total.requests {
+            throw Failure.system("no request could be sent (local: see the summary)")
+        }
+        if let event = report.failedEvents.first {
+            throw Failure.failed(
+                "\(report.failedEvents.count) of \(report.timeline.events.count) events failed, "
+                    + "the first at \(GoDuration(.nanoseconds(event.startNanoseconds))): "
+                    + "\(event.command): \(event.result); what was measured is written")
+        }
+        if total.successes == 0 { throw ExitCode(1) }
     }
 
     private func configuration() throws -> BenchConfiguration {
@@ -146,6 +177,8 @@ struct BenchCommand: ParsableCommand {
         configuration.host = host
         configuration.window = window.duration
         configuration.csvPath = csv
+        configuration.csvUnit = csvUnit
+        configuration.waitForTarget = waitForTarget.duration > .zero ? waitForTarget.duration : nil
         configuration.commands = event
         return configuration
     }

@@ -86,6 +86,7 @@ extension Failure {
         switch failure {
         case .system(let error): self.init(error)
         case .usage(let text): self.init(message: text, code: 64)
+        case .unavailable(let text): self.init(message: text, code: 69)
         }
     }
 }

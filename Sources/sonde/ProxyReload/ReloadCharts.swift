@@ -71,8 +71,9 @@ struct ReloadCharts {
                     })
             })
         chart.caption =
-            "One lane a client, coloured by the instance that answered it last; gaps are times in "
-            + "which it got no answer."
+            "One lane a client, coloured by the instance that answered it last; gaps lie between "
+            + "two answers where a request failed, or waited longer than "
+            + FigureText.duration(.nanoseconds(ClientLane.longestWaitNanoseconds)) + "."
         chart.events = marks
         return chart
     }
@@ -81,7 +82,7 @@ struct ReloadCharts {
     private func segments(of lane: ClientLane) -> [LaneChart.Segment] {
         lane.segments.indices.flatMap { index in
             let next = index + 1 < lane.segments.count ? lane.segments[index + 1] : nil
-            let isFollowed = next.map { !$0.followsFailure } ?? false
+            let isFollowed = next.map { !$0.followsGap } ?? false
             let end = isFollowed ? next?.startNanoseconds : nil
             return segments(of: lane.segments[index], until: end)
         }
@@ -145,9 +146,15 @@ struct ReloadCharts {
         if let last = categories.last, hasUnnamed {
             add(last, total: answered - total.answers) { bins.bins[$0].answers - named($0) }
         }
-        if total.requests > answered {
-            add(Category("no answer", .failure), total: total.requests - answered) {
-                bins.bins[$0].requests - bins.bins[$0].answers
+        let unanswered = total.requests - answered - total.localCount
+        if unanswered > 0 {
+            add(Category("no answer", .failure), total: unanswered) {
+                bins.bins[$0].requests - bins.bins[$0].answers - bins.bins[$0].locals
+            }
+        }
+        if total.localCount > 0 {
+            add(Category("not sent: local trouble", .ink), total: total.localCount) {
+                bins.bins[$0].locals
             }
         }
         var chart = StackedSeriesChart(

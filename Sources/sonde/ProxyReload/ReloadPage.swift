@@ -71,23 +71,47 @@ struct ReloadPage {
                 "latency, p50", FigureText.duration(total.latency.percentile(50)),
                 detail: "p99 \(FigureText.duration(total.latency.percentile(99))), "
                     + "max \(FigureText.duration(total.latency.maximum))"),
+            HeadlineFigure(
+                "own delay, p99", FigureText.duration(report.delays.percentile(99)),
+                detail: report.isTailItsOwn
+                    ? "a tenth or more of the tail" : "how late this process was",
+                tone: report.isTailItsOwn ? .bad : .plain),
         ]
+    }
+
+    /// What casts doubt on the figures.
+    private var warnings: [String] {
+        var notes = report.failedEvents.map {
+            "The command of an event failed: \($0.command): \($0.result)."
+        }
+        if report.isTailItsOwn {
+            notes.append(
+                "This process's own delay (p99 "
+                    + "\(FigureText.duration(report.delays.percentile(99)))) is a tenth or more of "
+                    + "the latency's: distrust the tail.")
+        }
+        if total.localCount > 0 {
+            notes.append(
+                "\(FigureText.count(total.localCount)) requests could not be sent for this "
+                    + "machine's own trouble; they are no failures.")
+        }
+        return notes
     }
 
     /// What a reader must know to judge the figures.
     private var notes: [String] {
-        var notes: [String] = []
+        var notes = warnings
         if report.configuration.rate == nil {
             notes.append(
                 "Latency counts from when the client turned to the request. A closed loop cannot "
                     + "show a stall as users feel it: each client waits with one request instead "
                     + "of sending the next (coordinated omission); --rate can.")
         } else {
-            notes.append(
-                "Latency counts from when the request was due. This process itself began requests "
-                    + "late by \(FigureText.duration(report.delays.percentile(99))) (p99), at most "
-                    + "\(FigureText.duration(report.delays.maximum)).")
+            notes.append("Latency counts from when the request was due.")
         }
+        notes.append(
+            "This process itself was late by \(FigureText.duration(report.delays.percentile(99))) "
+                + "(p99), at most \(FigureText.duration(report.delays.maximum)).")
         notes.append(
             "Percentiles over time are within 3 %, all others within 0.4 %; counts are exact.")
         if report.unsent > 0 {

@@ -62,42 +62,62 @@ struct ReloadTables {
 
     /// Nil where nobody came or went.
     var changes: Table? {
-        let rows = windows.flatMap { window in
-            let kinds = [
-                ("first answer", window.appeared), ("answers again", window.returned),
-                ("last answer", window.vanished),
+        func row(
+            _ window: EventWindow, _ instance: UInt16, _ what: String, _ since: Int64,
+            _ silence: Silence? = nil
+        ) -> [Table.Cell] {
+            let name = timeline.instances.name(instance)
+            return [
+                .init("event \(window.index + 1)"), .init(name), .init(what),
+                .duration(.nanoseconds(since)),
+                silence.map { .count($0.others) } ?? .init(FigureText.nothing),
+                silence.map { .count($0.openConnections) } ?? .init(FigureText.nothing),
+                .init(silence?.verdict(on: name) ?? ""),
             ]
-            return kinds.flatMap { kind, changes in
-                changes.map { change -> [Table.Cell] in
-                    let time = Duration.nanoseconds(change.sinceStartNanoseconds)
-                    return [
-                        .init("event \(window.index + 1)"),
-                        .init(timeline.instances.name(change.instance)),
-                        .init(kind), .duration(time),
-                    ]
-                }
+        }
+        let rows = windows.flatMap { window in
+            window.appeared.map {
+                row(window, $0.instance, "first answer", $0.sinceStartNanoseconds)
             }
+                + window.returned.map {
+                    row(window, $0.instance, "answers again", $0.sinceStartNanoseconds)
+                }
+                + window.silences.map {
+                    row(window, $0.instance, "last answer", $0.sinceStartNanoseconds, $0)
+                }
         }
         if rows.isEmpty { return nil }
         return Table(
-            caption: "Who came and went, counted from the start of the event",
-            columns: [.text("event"), .text("instance"), .text("what"), .number("after")],
+            caption: "Who came and fell silent, counted from the start of the event",
+            columns: [
+                .text("event"), .text("instance"), .text("what"), .number("after"),
+                .number("answers of others since"), .number("connections open to it"),
+                .text("therefore"),
+            ],
             rows: rows)
     }
 
     private static let windowLimit = 8
 
     var kinds: Table {
-        let shown = windows.filter { $0.window.failureCount > 0 }.prefix(Self.windowLimit)
-        let kinds = timeline.total.failures.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        let shown = windows.filter { $0.window.failureCount + $0.window.localCount > 0 }
+            .prefix(Self.windowLimit)
+        func rows(
+            _ counts: [RequestOutcome: Int], tone: Tone,
+            _ part: (TimelinePeriod) -> [RequestOutcome: Int]
+        ) -> [[Table.Cell]] {
+            counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { kind, count in
+                [.init("\(kind)"), .count(count, tone: tone)]
+                    + shown.map { .count(part($0.window)[kind] ?? 0) }
+            }
+        }
         return Table(
-            caption: "By kind",
+            caption: "By kind; what is local is this machine's own trouble, and no failure",
             columns: [.text("kind"), .number("in all")]
                 + shown.map { .number("event \($0.index + 1)") },
-            rows: kinds.map { kind, count in
-                [.init("\(kind)"), failures(count)]
-                    + shown.map { .count($0.window.failures[kind] ?? 0) }
-            }, emptyText: "No request failed.")
+            rows: rows(timeline.total.failures, tone: .bad, \.failures)
+                + rows(timeline.total.locals, tone: .plain, \.locals),
+            emptyText: "No request failed.")
     }
 
     private static let failureLimit = 20
