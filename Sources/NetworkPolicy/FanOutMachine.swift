@@ -14,12 +14,17 @@ import Pacing
 ///     in flight        succeeded                 done         –
 ///     in flight        failed                    waiting      – (or gaveUp, then done)
 ///     in flight        the request's timeout     waiting      cancel (and gaveUp, then done)
+///     in flight        the same, called late     in flight    –
 ///     waiting          its wait is over          due          –
 ///     due              a slot is free            in flight    send
 ///     due              the time to give up       done         gaveUp
 ///
 /// Only `tick` calls time, and comes after all news that there are: an answer that is read late,
 /// because this process was stopped, does not time out those that wait behind it in their sockets.
+///
+/// Called late, this process was stopped or busy: it may have learnt only now that a connection
+/// stands, and the answer needs a moment more. So a request whose timeout passed meanwhile gets
+/// one, once: what this process slept through is not held against the client.
 ///
 /// The time to give up counts from a client's own first request, so that one behind a long queue
 /// has its chance as well.
@@ -37,10 +42,15 @@ public struct FanOutMachine: Sendable {
     private enum Phase: UInt8 { case idle, running, ended }
     private enum State: UInt8 { case fresh, inFlight, waiting, due, done }
 
+    /// What a request gets more, at most, where this process was late.
+    private static let grace = Duration.seconds(1)
+
     /// Exchanges at a time, at most.
     public let parallel: Int
     private var states: [State]
     private var retries: [RetryMachine]
+    /// The attempt that was given more time, by client; 0 for none.
+    private var extended: [Int]
     private var nextFresh = 0
     /// Clients whose wait is over, oldest first; some may have been given up meanwhile.
     private var due = FIFO()
@@ -69,6 +79,7 @@ public struct FanOutMachine: Sendable {
         precondition(parallel > 0, "at least one exchange must be allowed at a time")
         self.parallel = parallel
         states = Array(repeating: .fresh, count: clients)
+        extended = Array(repeating: 0, count: clients)
         retries = (0..<clients).map { RetryMachine(policy: retry($0)) }
         random = SeededRandom(seed: seed)
     }
@@ -125,7 +136,8 @@ public struct FanOutMachine: Sendable {
         guard phase == .running else { return }
         while let next = deadlines.first, next.moment <= now {
             deadlines.removeFirst()
-            if !isStale(next) { expire(next.client, now: now, &actions) }
+            guard !isStale(next), !extend(next, now: now) else { continue }
+            expire(next.client, now: now, &actions)
         }
         fill(now: now, &actions)
     }
@@ -158,6 +170,19 @@ public struct FanOutMachine: Sendable {
         case .inFlight, .waiting: retries[entry.client].nextDeadline != entry.moment
         case .due: retries[entry.client].giveUpAt != entry.moment
         }
+    }
+
+    /// Whether a request is given more time, because its timeout is called late.
+    private mutating func extend(_ entry: DeadlineHeap.Entry, now: Instant) -> Bool {
+        let (client, attempt) = (entry.client, retries[entry.client].attempts)
+        guard states[client] == .inFlight, extended[client] != attempt,
+            now - entry.moment > Punctuality.grain
+        else { return false }
+        extended[client] = attempt
+        let until = now + min(retries[client].policy.timeout, FanOutMachine.grace)
+        retries[client].extendAttempt(until: until)
+        deadlines.insert(until, client)
+        return true
     }
 
     private mutating func expire(_ client: Int, now: Instant, _ actions: inout [Action]) {

@@ -159,6 +159,13 @@ public struct RetryMachine: Sendable {
         }
     }
 
+    /// The attempt under way may take until `moment`.
+    public mutating func extendAttempt(until moment: Instant) {
+        if case .attempting(let number, let until) = state {
+            state = .attempting(number: number, until: max(until, moment))
+        }
+    }
+
     /// Ends it; nothing follows.
     public mutating func stop(_ actions: inout [Action]) {
         if case .attempting(let number, _) = state { actions.append(.cancel(number)) }

@@ -10,6 +10,7 @@ import unittest
 
 from promql import Expression, Exported
 from roles import Role, namespace
+from sondetest.processes import fetch, until
 from tools import CHART, CILIUM, HERE, containers, kind, program, rendered
 
 RULES = os.path.join(CHART, "alerts", "rules.yaml")
@@ -123,6 +124,57 @@ class CapabilityTests(unittest.TestCase):
             wanted = yaml.safe_load(file)
         rule, = kind(rendered("defaults"), "PrometheusRule")
         self.assertEqual(rule["spec"], wanted)
+
+
+@unittest.skipUnless(program("promtool"), "promtool is missing")
+class UncertaintyTests(unittest.TestCase):
+    """The alert, on what a client exports while one of its two targets never opens."""
+
+    def setUp(self):
+        self.place, reason = namespace()
+        if reason:
+            self.skipTest(reason)
+        self.addCleanup(self.place.close)
+
+    def start(self, *arguments):
+        role = Role({"args": arguments}, self.place)
+        role.__enter__()
+        self.addCleanup(role.__exit__, None, None, None)
+        return role
+
+    def buckets(self, client):
+        lines = client.get(9001, "/metrics")[1].splitlines()
+        name = "sonde_netpol_uncertainty_seconds_bucket"
+        return dict(line.rsplit(" ", 1) for line in lines if line.startswith(name))
+
+    def test_it_fires_with_the_first_result(self):
+        client = self.start("netpol", "client", "--no-gate", "--interval", "1500ms")
+        client.get_when_ready(9001)
+        before = self.buckets(client)
+        targets = [{"addresses": ["127.0.0.1"], "ports": [8080, 8081], "netpol": "p"}]
+        fetch(9001, "/check", "POST", json.dumps(targets), place=self.place)
+
+        def status():
+            return json.loads(client.get(9001, "/status")[1])
+        self.assertTrue(until(lambda: status()["failures"]["refused"] >= 2, 20, 0.05))
+        self.start("netpol", "target")
+        self.assertTrue(until(lambda: self.buckets(client) != before, 20, 0.05), "no bounds")
+        self.assertEqual((status()["detected"], status()["pending"]), (1, 1))
+        after = self.buckets(client)
+        series = [{"series": name.replace("{", '{namespace="n",pod="a",'),
+                   "values": f"{before[name]}x5 {after[name]}x10"} for name in before]
+        test = {"rule_files": [RULES], "evaluation_interval": "1m", "tests": [{
+            "interval": "1m", "input_series": series, "promql_expr_test": [
+                {"expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                 "eval_time": moment, "exp_samples": expected}
+                for moment, expected in [
+                    ("4m", []),
+                    ("8m", [{"labels": '{alertname="SondeResultsUncertain"}', "value": 1}])]]}]}
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            json.dump(test, file)
+            file.flush()
+            done = promtool("test", "rules", file.name)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 @unittest.skipUnless(program("helm"), "helm is missing")

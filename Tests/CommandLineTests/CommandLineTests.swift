@@ -23,6 +23,7 @@ import Testing
             (["netpol", "client", "--interval", "0"], ["--interval", "above zero"]),
             (["netpol", "client", "--listen", "nowhere"], ["--listen", "address:port"]),
             (["netpol", "client", "--max-rate", "-1"], ["--max-rate"]),
+            (["netpol", "client", "--idle-rate", "0"], ["--idle-rate", "above zero"]),
             (["netpol", "client", "--expect", "maybe"], ["--expect", "allow"]),
             (["netpol", "client", "--sentinels", "-2"], ["--sentinels"]),
             (["netpol", "client", "--pacing", "classic", "--expect", "deny"], ["--pacing"]),
@@ -75,6 +76,27 @@ import Testing
             #expect(page.contains("<th scope=\"row\" class=\"words\">\(row)</th>"), "\(row)")
         }
         #expect(page.contains("it&#39;\\&#39;&#39;s a report.html&#39;</pre>"))
+    }
+
+    @Test("Ctrl-C leaves a demo's report and file of what there is, and exit code 130")
+    func demoInterrupted() throws {
+        let folder = try Folder()
+        let file = folder.path("demo.json")
+        let running = try Running(["netpol", "demo", "--rate", "5", "--json", file])
+        // Bit by bit the signals that it handles: until then Ctrl-C simply ends it.
+        let interrupt: UInt64 = 1 << 1
+        while running.isRunning {
+            let status = try String(
+                contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
+            let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") } ?? ""
+            let mask = UInt64(caught.split(separator: "\t").last ?? "", radix: 16) ?? 0
+            if mask & interrupt != 0 { break }
+        }
+        running.interrupt()
+        let outcome = running.finish()
+        #expect(outcome.code == 130, "\(outcome.errors)")
+        #expect(outcome.output.contains("interrupted: no further policies were created\n"))
+        #expect(folder.text("demo.json").contains(#""interrupted":true,"#))
     }
 
     @Test("an address that cannot be had is one line and exit code 69")

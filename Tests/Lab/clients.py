@@ -1,6 +1,7 @@
 """The probe client behind a firewall: how far are its timestamps from the true openings?"""
 
 import json
+import math
 import os
 import random
 import signal
@@ -49,7 +50,7 @@ class Run:
         if self.deny:
             network.gate.open(addresses)
         program.ask_for("/check", "POST", connection_list(addresses))
-        time.sleep(2.5)  # every target has been probed once, also at the idle pace of 1 s
+        time.sleep(2.5)  # every target has been probed once, also at the idle pace
 
         order = list(range(self.targets))
         random.Random(options.seed).shuffle(order)
@@ -113,33 +114,88 @@ def probes(program):
     return program.ask_json("/status").get("probes")
 
 
-def stopped(options, targets=100):
-    """The server is there, and its kernel accepts; but it answers nobody until it is continued."""
+def stopped(options, targets=20):
+    """From its opening on each target accepts, by its kernel; but it answers only 2 s later.
+
+    Whoever was let through is no witness for a closed target, though its probe came to nothing.
+    """
     network = Network()
     addresses = [network.address(index) for index in range(targets)]
     try:
         with target(options, network) as server, \
                 client(options, network, ("--no-gate",)) as program:
-            network.gate.open(addresses)
-            server.process.send_signal(signal.SIGSTOP)
             program.ask_for("/check", "POST", connection_list(addresses))
             time.sleep(2.5)
+            server.process.send_signal(signal.SIGSTOP)
+            changes = open_one_by_one(network, addresses, 0.01)
+            time.sleep(2)
             early = program.ask_json("/results")
-            before = time.time_ns()
+            continued = time.time_ns()
             server.process.send_signal(signal.SIGCONT)
-            after = time.time_ns()
-            changes = {
-                address: judge.Change(PORT, index, policy_name(index), before, after)
-                for index, address in enumerate(addresses)}
+            results = settled_results(program, targets)
+            comparison = judge.compare(changes, results)
+    finally:
+        network.close()
+    answers = [judge.nanoseconds(result["timestamp"]) - continued for result in results]
+    # None where the client does not say.
+    connects = [judge.nanoseconds(result["connectedat"]) - changes[result["address"]].before
+                for result in results if result.get("connectedat")]
+    return {
+        "figures": {"first connection p50/max": " / ".join(
+            f"{judge.rank(connects or [math.inf], share) / 1e6:.1f}"
+            for share in (0.5, 1)) + " ms"},
+        "bars": judge.bars(comparison, 3000) + [
+            judge.Bar("results too early", len(early), 0),
+            judge.Bar("answer after SIGCONT", max(answers, default=math.inf) / 1e6, 500, "ms"),
+            judge.Bar("connections not told", targets - len(connects), 0),
+            judge.Bar("first connection", max(connects, default=math.inf) / 1e6, 120, "ms"),
+        ],
+        "examples": comparison.examples,
+    }
+
+
+def paused(options, targets=12):
+    """The client is stopped for 300 ms, again and again: what came meanwhile is no timeout.
+
+    Each time right after an opening, so that a SYN is under way that will be let through.
+    """
+    network = Network(mode="reject", delay_ms=(5, 5))
+    addresses = [network.address(index) for index in range(targets)]
+    flags = ("--no-gate", "--interval", "5ms", "--timeout", "100ms")
+    changes = {}
+    try:
+        with target(options, network), client(options, network, flags) as program:
+            program.ask_for("/check", "POST", connection_list(addresses))
+            for index, address in enumerate(addresses):
+                time.sleep(0.3)
+                changes.update(open_one_by_one(network, [address], 0, index))
+                program.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.3)
+                program.process.send_signal(signal.SIGCONT)
             comparison = judge.compare(changes, settled_results(program, targets))
+            failures = program.ask_json("/status")["failures"]
     finally:
         network.close()
     return {
-        "figures": {"error p50/max": f"{comparison.percentile(0.5):.1f} / "
-                    f"{comparison.percentile(1):.1f} ms"},
-        "bars": judge.bars(comparison, 120) + [judge.Bar("results too early", len(early), 0)],
+        "figures": {
+            "error p50/max": f"{comparison.percentile(0.5):.1f} / "
+            f"{comparison.percentile(1):.1f} ms", "refused": f"{failures['refused']:,}"},
+        "bars": judge.bars(comparison, 500) + [
+            judge.Bar("timeouts", failures["timeout"], 0),
+            # Otherwise nothing was under way when it was stopped.
+            judge.Bar("refusals missing", max(0, 1000 - failures["refused"]), 0),
+        ],
         "examples": comparison.examples,
     }
+
+
+def open_one_by_one(network, addresses, pause, first=0):
+    changes = {}
+    for index, address in enumerate(addresses, first):
+        before, after = network.gate.open([address])
+        changes[address] = judge.Change(PORT, index, policy_name(index), before, after)
+        time.sleep(pause)
+    return changes
 
 
 def allowed_broken(targets, loss):

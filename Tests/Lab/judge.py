@@ -80,8 +80,9 @@ def compare_one(comparison, change, result):
         comparison.fault("wrong label", result)
     try:
         stamp = nanoseconds(result["timestamp"])
-        floor = result.get("notbefore")
-        floor = None if floor is None else nanoseconds(floor)
+        floor, connected = (
+            None if result.get(key) is None else nanoseconds(result[key])
+            for key in ("notbefore", "connectedat"))
     except (KeyError, TypeError, ValueError) as error:
         comparison.fault("unreadable time", f"{error!r} in {result}")
         return
@@ -89,6 +90,8 @@ def compare_one(comparison, change, result):
     comparison.errors.append((stamp - change.before) / 1e6)
     if stamp < change.before:
         comparison.fault("bound broken", f"{result}: changed {change.before - stamp} ns later")
+    if connected is not None and not change.before <= connected <= stamp:
+        comparison.fault("wrong connection time", result)
     if floor is None:
         comparison.fault("no lower bound", result)
         return

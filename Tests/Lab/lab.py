@@ -33,7 +33,7 @@ FAST = ("--no-gate", "--interval", "10ms", "--max-rate", "50000")
 SCENARIOS = {
     "idle": (True, False, "a client that waits", clients.idle),
     "memory": (True, True, "10,000 targets that never open", clients.memory),
-    "defaults": (True, True, "1,000 targets, all defaults", Run(1000, 50, 300)),
+    "defaults": (True, True, "1,000 targets, all defaults", Run(1000, 50, 110)),
     "no-gate": (True, True, "1,000 targets, --no-gate", Run(1000, 50, 120, ("--no-gate",))),
     "fast": (True, True, "5,000 targets, " + " ".join(FAST), Run(5000, 250, 150, FAST)),
     "growth": (False, True, "the cost of a probe with 100 targets and with 10,000",
@@ -44,8 +44,10 @@ SCENARIOS = {
     "many": (False, True, "10,000 targets, " + " ".join(FAST), Run(10_000, 500, 400, FAST)),
     "refused": (False, True, "500 targets that nobody listens on at first",
                 Run(500, 50, 120, ("--no-gate",), mode="refused")),
-    "stopped": (False, True, "100 targets whose server is stopped, and continued",
+    "stopped": (False, True, "20 targets that accept when they open, and answer 2 s later",
                 clients.stopped),
+    "paused": (False, True, "a client that is stopped for 300 ms, again and again",
+               clients.paused),
     # A dropped SYN holds a descriptor for 250 ms (--min-flight): the interval becomes 300 ms.
     "descriptors": (False, True, "1,000 targets, --no-gate, and 1,024 descriptors",
                     Run(1000, 50, 400, ("--no-gate",), descriptors=1024)),

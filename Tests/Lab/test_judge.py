@@ -54,6 +54,12 @@ class JudgeTests(unittest.TestCase):
     def test_a_timestamp_before_the_opening_is_a_lie(self):
         self.assertEqual(faults(result(999, 900)), {"bound broken": 1})
 
+    def test_a_connection_before_the_opening_or_after_the_answer_is_a_lie(self):
+        for moment, found in [(1030, {}), (999, {"wrong connection time": 1}),
+                              (1081, {"wrong connection time": 1})]:
+            entry = result(1080, 980, connectedat=stamp(moment * MS))
+            self.assertEqual(faults(entry), found)
+
     def test_a_lower_bound_after_the_opening_is_a_lie(self):
         self.assertEqual(faults(result(1050, 1002)), {"bound broken": 1})
         self.assertEqual(faults(result(1050, 1001)), {})  # within the time the change took

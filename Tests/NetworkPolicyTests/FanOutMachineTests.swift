@@ -14,6 +14,37 @@ import Testing
         #expect(net.faults == [])
     }
 
+    @Test("a request whose timeout is called late gets a moment more, once: we may have slept")
+    func late() {
+        let t0 = Instant(nanoseconds: 3_600_000_000_000)
+        var machine = FanOutMachine(clients: 2, parallel: 2, seed: 1) { _ in
+            RetryMachine.Policy(timeout: .milliseconds(100))
+        }
+        var actions: [FanOutMachine.Action] = []
+        machine.start(now: t0, &actions)
+        actions = []
+        let awake = t0 + .milliseconds(300)
+        machine.tick(now: awake, &actions)
+        #expect(actions == [], "our own sleep was held against the client")
+        #expect(machine.nextDeadline == awake + .milliseconds(100))
+        machine.succeeded(client: 0, attempt: 1, now: awake + .milliseconds(50), &actions)
+        #expect(machine.succeededCount == 1 && actions == [])
+        machine.tick(now: awake + .milliseconds(250), &actions)
+        #expect(actions == [.cancel(client: 1, attempt: 1)], "and again, for ever")
+    }
+
+    @Test("a request whose timeout is called in time does not get more")
+    func punctual() {
+        let t0 = Instant(nanoseconds: 3_600_000_000_000)
+        var machine = FanOutMachine(clients: 1, parallel: 1, seed: 1) { _ in
+            RetryMachine.Policy(timeout: .milliseconds(100))
+        }
+        var actions: [FanOutMachine.Action] = []
+        machine.start(now: t0, &actions)
+        machine.tick(now: t0 + .milliseconds(101), &actions)
+        #expect(actions.last == .cancel(client: 0, attempt: 1))
+    }
+
     @Test("with twenty at a time they come in ten rounds, in their order")
     func rounds() {
         var net = FanOutSimulation(
@@ -143,8 +174,11 @@ import Testing
         #expect(machine.succeededCount == 2)
         // Time is called afterwards, for the one that really has not answered.
         #expect(machine.nextDeadline == Instant(nanoseconds: 100_000_000))
+        // It has a moment more, as its connection may be news of just now.
         machine.tick(now: awake, &actions)
-        #expect(actions == [.cancel(client: 3, attempt: 1)])
+        #expect(actions == [])
+        machine.tick(now: awake + .milliseconds(100), &actions)
+        #expect(actions.contains(.cancel(client: 3, attempt: 1)))
     }
 
     @Test("the same seed tries again at the same moments, another seed at others")

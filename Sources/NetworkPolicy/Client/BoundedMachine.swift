@@ -47,7 +47,7 @@ struct BoundedMachine: ProbePacing, Sendable {
         var maxInFlight = 10_000
         /// How long a probe keeps its slot even when slots run short.
         var minFlight = Duration.milliseconds(250)
-        /// The longest a whole probe may take.
+        /// The longest a whole probe may take, from its SYN on.
         var timeout = Duration.milliseconds(1500)
         /// Failures in a row until a target counts as failed (deny: as closed).
         var attempts = 3
@@ -171,15 +171,17 @@ struct BoundedMachine: ProbePacing, Sendable {
         tick(now: now, &actions)
     }
 
-    mutating func resolving(_ number: Int, _ isResolving: Bool) {
-        guard flights[number] != nil else { return }
-        flights.setResolving(number, isResolving)
+    mutating func resolving(_ number: Int) {
+        if flights[number] != nil { flights.setResolving(number) }
+    }
+
+    mutating func sent(_ number: Int, now: Instant) {
+        if flights[number] != nil { flights.setSent(number, isLate: isLate(now), now: now) }
     }
 
     mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
         guard flights[number] != nil else { return }
-        flights.setConnected(
-            number, retransmitted: retransmitted, isLate: isLate(now), now: now)
+        flights.setConnected(number, retransmitted: retransmitted, now: now)
         if let flight = flights[number] { ledger.connected(flight, now: now) }
     }
 

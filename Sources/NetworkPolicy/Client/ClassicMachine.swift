@@ -90,14 +90,19 @@ struct ClassicMachine: ProbePacing, Sendable {
 
     mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
         guard workers.indices.contains(number), var flight = workers[number].flight else { return }
-        flight.setConnected(retransmitted: retransmitted, isLate: isLate(now), now: now)
+        flight.setConnected(retransmitted: retransmitted, now: now)
         workers[number].flight = flight
         ledger.connected(flight, now: now)
     }
 
-    mutating func resolving(_ number: Int, _ isResolving: Bool) {
+    mutating func resolving(_ number: Int) {
+        if workers.indices.contains(number) { workers[number].flight?.isResolving = true }
+    }
+
+    mutating func sent(_ number: Int, now: Instant) {
         guard workers.indices.contains(number) else { return }
-        workers[number].flight?.isResolving = isResolving
+        let isLate = isLate(now)
+        workers[number].flight?.sent(isLate: isLate, now: now)
     }
 
     mutating func answered(

@@ -38,7 +38,7 @@ public struct ClientConfiguration: Sendable {
     public var maxInFlight: Int?
     /// How long a probe keeps its slot even when slots run short.
     public var minFlight = Duration.milliseconds(250)
-    /// The longest a whole probe may take.
+    /// The longest a whole probe may take, from its SYN on.
     public var timeout = Duration.milliseconds(1500)
     /// Failures in a row until a target counts as failed (deny: as closed).
     public var attempts = 3

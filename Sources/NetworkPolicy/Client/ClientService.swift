@@ -14,6 +14,7 @@ public final class ClientService: Service {
     private let control: ControlPoint
     private var run: ClientRun?
     private var runs = 0
+    private var isDraining = false
     /// Of the runs that were replaced.
     private var earlier = ClientFigures()
     /// Of all runs.
@@ -47,6 +48,7 @@ public final class ClientService: Service {
 
     /// Takes nothing new, ends what is under way and closes everything; `completion` comes last.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
+        isDraining = true
         run?.stop()
         // The service lives until its last connection is gone.
         control.drain(grace: grace) { [self] in
@@ -68,6 +70,10 @@ public final class ClientService: Service {
 
     /// A new list replaces the run under way: its probes are broken off, its results forgotten.
     private func check(_ request: HTTPServerRequest, _ responder: HTTPResponder) {
+        // A list that was still on its way must not begin a run that nobody would end.
+        guard !isDraining else {
+            return _ = responder.respond(status: 503, literal: "shutting down\n")
+        }
         let list: ConnectionList
         var limits = DocumentLimits()
         limits.targets = configuration.maxTargets

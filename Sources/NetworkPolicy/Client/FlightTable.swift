@@ -23,14 +23,20 @@ struct Flight: Sendable {
 
     var isFree: Bool { target < 0 }
 
-    /// - Parameter isLate: this process was not there when it should have been: nobody knows since
-    ///   when the connection stands. The request is sent only now, and the answer has the
-    ///   whole timeout: what this process slept through is not held against the target.
-    mutating func setConnected(retransmitted: Bool, isLate: Bool, now: Instant) {
+    mutating func setConnected(retransmitted: Bool, now: Instant) {
         isConnected = true
         self.retransmitted = retransmitted
         connectNanoseconds = UInt64(clamping: (now - start).nanoseconds)
-        if isLate { clock = now }
+    }
+
+    /// Its SYN, or its request, has left this machine.
+    ///
+    /// - Parameter isLate: the process was stopped or busy before. The clock starts anew: what it
+    ///   slept through, or waited for a resolver, is not held against the target.
+    mutating func sent(isLate: Bool, now: Instant) {
+        let due = start + .nanoseconds(Int64(clamping: connectNanoseconds))
+        if isLate || isResolving || now - due > Punctuality.grain { clock = now }
+        isResolving = false
     }
 }
 
@@ -63,15 +69,22 @@ struct FlightTable: Sendable {
     }
 
     /// A flight that stands is given up for no other: it joins the patient ones, by its clock.
-    mutating func setConnected(_ number: Int, retransmitted: Bool, isLate: Bool, now: Instant) {
+    mutating func setConnected(_ number: Int, retransmitted: Bool, now: Instant) {
         unlink(number)
-        flights[number].setConnected(retransmitted: retransmitted, isLate: isLate, now: now)
+        flights[number].setConnected(retransmitted: retransmitted, now: now)
         flights[number].isPatient = true
         link(number)
     }
 
-    mutating func setResolving(_ number: Int, _ isResolving: Bool) {
-        flights[number].isResolving = isResolving
+    /// See ``Flight/sent(isLate:now:)``.
+    mutating func setSent(_ number: Int, isLate: Bool, now: Instant) {
+        unlink(number)
+        flights[number].sent(isLate: isLate, now: now)
+        link(number)
+    }
+
+    mutating func setResolving(_ number: Int) {
+        flights[number].isResolving = true
     }
 
     mutating func open(target: Int, patient isPatient: Bool, now: Instant) -> Int {

@@ -54,8 +54,8 @@ enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
 /// Pure: told what happened and what time it is, they append what to do.
 ///
 /// An event at `now` is told before ``tick(now:_:)`` is called with that time: the adapter reads
-/// what waits in the kernel before it calls time, so a timeout is never our own lateness. A connect
-/// that is learnt late gives its probe the whole timeout anew, as the request is sent only then.
+/// what waits in the kernel before it calls time, so a timeout is never our own lateness. A SYN or
+/// a request that is ``sent(_:now:)`` late gives its probe the whole timeout anew.
 protocol ProbePacing: Sendable {
     var ledger: ProbeLedger { get }
     /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
@@ -66,8 +66,10 @@ protocol ProbePacing: Sendable {
     var inFlight: Int { get }
 
     mutating func start(now: Instant, _ actions: inout [ProbeAction])
-    /// The target's name is being looked up, or that is done: before and after a probe's SYN.
-    mutating func resolving(_ flight: Int, _ isResolving: Bool)
+    /// The target's name is being looked up: no SYN is sent yet.
+    mutating func resolving(_ flight: Int)
+    /// The SYN, or on a connection that stands the request, has left this machine.
+    mutating func sent(_ flight: Int, now: Instant)
     /// The connection stands.
     /// - Parameter retransmitted: the kernel had to send the SYN more than once.
     mutating func connected(_ flight: Int, retransmitted: Bool, now: Instant)
@@ -85,8 +87,14 @@ extension ProbePacing {
     /// Whether this turn comes later than the machine wanted to be called, by more than a timer's
     /// grain: the process was stopped, throttled or busy.
     func isLate(_ now: Instant) -> Bool {
-        nextDeadline.map { now - $0 > .milliseconds(2) } ?? false
+        nextDeadline.map { now - $0 > Punctuality.grain } ?? false
     }
+}
+
+/// What may be called in time.
+enum Punctuality {
+    /// Timers count in milliseconds; what is later than this has another reason.
+    static let grain = Duration.milliseconds(2)
 }
 
 /// What a client run waits for.

@@ -121,20 +121,19 @@ final class ProbeRunner {
         connection.onEnd = onEnd
         connection.onClose = onClose
         connection.connect(to: address, completion: onConnected)
+        machine.sent(flight, now: loop.now)
     }
 
     /// A target given by name is looked up for every probe: names move, and caching is the
     /// resolver's own affair.
     private func resolve(_ flight: Int, _ target: ConnectionList.Target) {
-        machine.resolving(flight, true)
+        machine.resolving(flight)
         queries[flight] = Resolver.resolve(
             list.address(of: target), port: target.port, loop: loop
         ) { [unowned self] result in
             queries[flight] = nil
             switch result {
-            case .success(let addresses):
-                machine.resolving(flight, false)
-                connect(flight, to: addresses[0])
+            case .success(let addresses): connect(flight, to: addresses[0])
             case .failure(let error): fail(flight, error.isLocal ? .local : .unresolved)
             }
         }
@@ -148,6 +147,7 @@ final class ProbeRunner {
             let retransmitted = isLate && connection.retransmissions ?? 1 > 0
             machine.connected(flight, retransmitted: retransmitted, now: loop.now)
             writeRequest(connection)
+            machine.sent(flight, now: loop.now)
             connection.resumeReading()
         case .failure(let error):
             fail(flight, ProbeFailure(error))

@@ -46,6 +46,7 @@ public final class Demo {
     private var began: Instant
     private var scheduleBegan: Instant?
     private var lastOpening: Instant?
+    private var isInterrupted = false
     private var phase = "delivering"
     private var timer: Timer?
     private var pollTimer: Timer?
@@ -108,23 +109,28 @@ public final class Demo {
                 phase = "probing"
                 // The job begins a little after the lists are out, as in a cluster: by then every
                 // target was found closed once, so that every result has a lower bound.
-                let probing = configuration.probing
-                let first = probing.usesGate ? probing.idleInterval : probing.interval
-                scheduleBegan = loop.now + first + Demo.leadIn
+                scheduleBegan = loop.now + firstRound + Demo.leadIn
                 tick()
             }
         }
     }
 
-    /// Breaks the run off.
+    /// Creates no more policies and ends with the results that there are; the second time at once
+    /// and without them.
     public func cancel() {
-        end(.failure(DemoFailure(message: "interrupted")))
+        guard !isInterrupted else {
+            return end(.failure(DemoFailure(message: "interrupted")))
+        }
+        isInterrupted = true
+        // Before the first policy there is nothing to collect, and later it is under way already.
+        if scheduleBegan == nil { return report([:]) }
+        if phase != "collecting" { collect() }
     }
 
     // MARK: - Steps
 
     private func tick() {
-        guard onEnd != nil, let start = scheduleBegan else { return }
+        guard onEnd != nil, !isInterrupted, let start = scheduleBegan else { return }
         var now = loop.now
         while nextEvent < events.count, start + events[nextEvent].at <= now {
             let event = events[nextEvent]
@@ -184,6 +190,10 @@ public final class Demo {
         for list in lists {
             for result in list.results { found[result.policy] = result }
         }
+        report(found)
+    }
+
+    private func report(_ found: [String: ConnectionResult]) {
         let outcomes = policies.indices.compactMap { index -> DemoOutcome? in
             let policy = policies[index]
             guard let created = policy.created, let opening = policy.opening else { return nil }
@@ -198,8 +208,16 @@ public final class Demo {
             .success(
                 DemoReport(
                     clients: clients.count, outcomes: outcomes, elapsed: loop.now - began,
-                    idleInterval: configuration.probing.usesGate
-                        ? configuration.probing.idleInterval : nil)))
+                    idleInterval: firstRound > configuration.probing.interval ? firstRound : nil,
+                    isInterrupted: isInterrupted)))
+    }
+
+    /// The time in which a client probes each of its targets once, at the pace it begins with.
+    private var firstRound: Duration {
+        let probing = configuration.probing
+        guard probing.usesGate else { return probing.interval }
+        let targets = (configuration.policies + clients.count - 1) / max(clients.count, 1)
+        return probing.idlePace(targets: targets)
     }
 
     private func end(_ result: Result<DemoReport, DemoFailure>) {

@@ -48,8 +48,10 @@ public struct DemoReport: Sendable {
     public var outcomes: [DemoOutcome]
     /// From the start until the results were compared.
     public var elapsed: Duration
-    /// The pace of the clients until their first success; nil when they had no gate.
+    /// The pace of the clients until their first success; nil when it was no slower than later.
     public var idleInterval: Duration?
+    /// It was broken off: these are the policies until then.
+    public var isInterrupted = false
 
     /// Results that came back.
     public var detected: Int { outcomes.count { $0.timestamp != nil } }
@@ -115,6 +117,7 @@ public struct DemoReport: Sendable {
             unsound == 0
             ? "every true opening lies within its bounds\n"
             : "\(unsound) TRUE OPENINGS LIE OUTSIDE THEIR BOUNDS\n"
+        if isInterrupted { text += "interrupted: no further policies were created\n" }
         if let idleInterval {
             text +=
                 "each client idled at one probe every \(GoDuration(idleInterval)) until its first "
@@ -132,6 +135,7 @@ public struct DemoReport: Sendable {
         writer.member("detected", integer: detected)
         writer.member("outsideBounds", integer: unsound)
         writer.member("elapsedSeconds", double: elapsed.inSeconds)
+        writer.member("interrupted", bool: isInterrupted)
         writer.key("milliseconds")
         writer.beginObject()
         for row in rows {

@@ -19,8 +19,8 @@ final class ProxyExchange {
         var settings = HTTPClientConfiguration()
         settings.limits.maximumBodyBytes = configuration.maxResultBytes
         // Time is kept by the fan-out machine; these are only to be no shorter.
-        settings.connectTimeout = configuration.requestTimeout + .seconds(1)
-        settings.timeout = configuration.requestTimeout + .seconds(1)
+        settings.connectTimeout = configuration.requestTimeout + .seconds(10)
+        settings.timeout = configuration.requestTimeout + .seconds(10)
         settings.maximumConnections = configuration.parallel + 1
         client = HTTPClient(loop: loop, configuration: settings)
         // Between delivery and collection lie minutes: a connection would not be kept that long.

@@ -11,7 +11,8 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         discussion: """
             Starts a proxy, client pods and targets on loopback addresses, creates policies on a \
             known schedule, and compares what the instrument reports with what really happened. \
-            Exits 1 when a policy was not detected or its bounds do not hold the truth.
+            Exits 1 when a policy was not detected or its bounds do not hold the truth. Ctrl-C \
+            ends it early with the results that there are, and exit code 130.
             """)
 
     @Option(
@@ -80,6 +81,8 @@ struct NetworkPolicyDemoCommand: ParsableCommand {
         files.write(jsonPath) { report.json }
         files.write(reportPath) { NetworkPolicyDemoPage(report: report, began: began).page.html }
         try files.finish(report.text)
+        // As a shell says it of a program that a signal has ended.
+        if report.isInterrupted { throw ExitCode(130) }
         if !report.isGood { throw ExitCode(1) }
     }
 

@@ -116,10 +116,14 @@ struct NetworkPolicyDemoPage {
     }
 
     private var notes: [String] {
-        guard let interval = report.idleInterval else { return [] }
-        return [
-            "Each client idled at one probe every \(GoDuration(interval)) until its first success, "
-                + "so its first result is the least certain; --no-gate starts at full pace."
-        ]
+        var notes: [String] = []
+        if report.isInterrupted { notes.append("Interrupted: no further policies were created.") }
+        if let interval = report.idleInterval {
+            notes.append(
+                "Each client idled at one probe every \(GoDuration(interval)) until its first "
+                    + "success, so its first result is the least certain; --no-gate starts at full "
+                    + "pace.")
+        }
+        return notes
     }
 }

@@ -150,7 +150,7 @@ import Testing
         var flight = try start(&m)
         var now = t0
         for number in 1...9 {
-            m.resolving(flight, true)
+            m.resolving(flight)
             // Some have an answer of the resolver, some never.
             if number % 2 == 0 { m.failed(flight, .unresolved, now: now, &actions) }
             var launched: Int?
@@ -182,7 +182,9 @@ import Testing
         let flight = try start(&m)
         // Stopped from right after the launch on, for three timeouts.
         let awake = t0 + .milliseconds(300)
+        m.sent(flight, now: t0)
         m.connected(flight, retransmitted: false, now: awake)
+        m.sent(flight, now: awake)
         m.tick(now: awake, &actions)
         m.tick(now: awake + .milliseconds(99), &actions)
         #expect(m.ledger.failures.reduce(0, +) == 0, "our own sleep was held against the target")
@@ -192,12 +194,30 @@ import Testing
     }
 
     @Test(
+        "a SYN that leaves late has its whole timeout: we slept, or looked a name up",
+        arguments: Pacing.allCases, [true, false])
+    func launchedLate(pacing: Pacing, isNamed: Bool) throws {
+        var m = machine(pacing, timeout: .milliseconds(100))
+        var actions: [ProbeAction] = []
+        let flight = try start(&m)
+        if isNamed { m.resolving(flight) }
+        let sent = t0 + .milliseconds(90)
+        m.sent(flight, now: sent)
+        m.tick(now: sent + .milliseconds(99), &actions)
+        #expect(m.ledger.failures.reduce(0, +) == 0)
+        m.tick(now: sent + .milliseconds(100), &actions)
+        #expect(m.ledger.failures[Int(ProbeFailure.timedOut.rawValue)] == 1)
+    }
+
+    @Test(
         "a connection that is learnt in time does not get more", arguments: Pacing.allCases)
     func punctual(pacing: Pacing) throws {
         var m = machine(pacing, timeout: .milliseconds(100))
         var actions: [ProbeAction] = []
         let flight = try start(&m)
+        m.sent(flight, now: t0 + .milliseconds(1))
         m.connected(flight, retransmitted: false, now: t0 + .milliseconds(90))
+        m.sent(flight, now: t0 + .milliseconds(91))
         m.tick(now: t0 + .milliseconds(99), &actions)
         #expect(m.ledger.failures.reduce(0, +) == 0)
         m.tick(now: t0 + .milliseconds(100), &actions)

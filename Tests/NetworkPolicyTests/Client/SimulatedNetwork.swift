@@ -54,7 +54,7 @@ struct SimulatedNetwork {
     mutating func run<Machine: ProbePacing>(_ machine: inout Machine, until horizon: Instant) {
         var actions: [ProbeAction] = []
         machine.start(now: now, &actions)
-        if !carryOut(&actions) { resume(&machine, until: horizon) }
+        if !carryOut(&actions, of: &machine) { resume(&machine, until: horizon) }
     }
 
     /// Goes on from where ``run(_:until:)`` ended.
@@ -75,6 +75,7 @@ struct SimulatedNetwork {
                 case .connected(let retransmitted):
                     machine.connected(event.flight, retransmitted: retransmitted, now: now)
                     request(event.flight, event.target)
+                    machine.sent(event.flight, now: now)
                 case .head:
                     machine.answered(event.flight, status: 200, now: now, &actions)
                 case .rejected:
@@ -83,7 +84,7 @@ struct SimulatedNetwork {
             } else {
                 machine.tick(now: now, &actions)
             }
-            finished = carryOut(&actions)
+            finished = carryOut(&actions, of: &machine)
             peakInFlight = max(peakInFlight, machine.inFlight)
         }
         now = max(now, min(horizon, machine.nextDeadline ?? now))
@@ -101,12 +102,15 @@ struct SimulatedNetwork {
             + random.duration(in: .zero...lateness)
     }
 
-    private mutating func carryOut(_ actions: inout [ProbeAction]) -> Bool {
+    private mutating func carryOut<Machine: ProbePacing>(
+        _ actions: inout [ProbeAction], of machine: inout Machine
+    ) -> Bool {
         var finished = false
         for action in actions {
             switch action {
             case .launch(let flight, let target):
                 launch(flight, target)
+                machine.sent(flight, now: now)
             case .cancel(let flight):
                 generations[flight] &+= 1
             case .openedGate:

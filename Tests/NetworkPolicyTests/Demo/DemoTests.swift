@@ -71,13 +71,62 @@ import Testing
         }
     }
 
-    @Test("an interrupted run says so and leaves nothing open")
+    @Test("an interrupted run keeps what it has measured")
     func interrupted() throws {
+        try withLoop { loop in
+            var configuration = DemoConfiguration()
+            configuration.clients = 2
+            configuration.rate = 20
+            configuration.probing.interval = .milliseconds(20)
+            var demo: Demo?
+            demo = Demo(
+                loop: loop, configuration: configuration,
+                onProgress: { progress in
+                    guard progress.detected >= 5, progress.phase != "collecting" else { return }
+                    demo?.cancel()
+                },
+                onEnd: { result in
+                    demo = nil
+                    guard let report = try? result.get() else {
+                        Issue.record("what was measured is lost: \(result)")
+                        return
+                    }
+                    #expect(report.isInterrupted && report.unsound == 0)
+                    #expect(report.detected >= 5 && report.outcomes.count < 200)
+                    #expect(report.text.contains("interrupted: no further policies were created\n"))
+                    let json = String(decoding: report.json, as: UTF8.self)
+                    #expect(json.contains(#""interrupted":true,"#))
+                })
+            try demo?.start()
+        }
+    }
+
+    @Test("an interruption before the first policy leaves a report of nothing")
+    func interruptedEarly() throws {
+        try withLoop { loop in
+            var demo: Demo?
+            demo = Demo(
+                loop: loop, configuration: DemoConfiguration(), onProgress: { _ in },
+                onEnd: { result in
+                    demo = nil
+                    let report = try? result.get()
+                    #expect(report?.isInterrupted == true && report?.outcomes == [])
+                })
+            try demo?.start()
+            demo?.cancel()
+        }
+    }
+
+    @Test("interrupted a second time it ends at once, and leaves nothing open")
+    func interruptedTwice() throws {
         try withLoop { loop in
             var demo: Demo?
             demo = Demo(
                 loop: loop, configuration: DemoConfiguration(),
-                onProgress: { _ in demo?.cancel() },
+                onProgress: { _ in
+                    demo?.cancel()
+                    demo?.cancel()
+                },
                 onEnd: { result in
                     demo = nil
                     guard case .failure(let failure) = result else {
