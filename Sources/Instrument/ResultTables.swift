@@ -7,6 +7,9 @@ public enum ResultTables {
 
     /// `sonde longlived client --json`.
     ///
+    /// Each client knows the fair shares of the pods that it saw; the largest ones of all stand to
+    /// each other as if every client had seen every pod.
+    ///
     /// The sum of the pods' peaks of requests in flight is at least the peak of all together, which
     /// nobody knows.
     public static let longLivedClient = ResultTable(
@@ -14,19 +17,22 @@ public enum ResultTables {
         members: [
             .init("target", .same), .init("connections", .sum), .init("elapsedms", .largest),
             .init("open", .sum), .init("opened", .sum), .init("reconnects", .sum),
-            .init("closedidle", .sum), .init("sent", .sum), .init("answered", .sum),
+            .init("closedidle", .sum), .init("sent", .sum), .init("unsent", .sum),
+            .init("answered", .sum),
             .init("lost", .sum), .init("unanswered", .sum), .init("peakinflight", .sum),
             .init("allopenms", .largest), .init("latencyms", .histogram(longLivedStatistics)),
-            .init("connectms", .histogram(longLivedStatistics)), .init("failures", .sums),
-            .init("imbalance", .imbalance(array: "pods", count: "count")),
-            .init("jain", .jainIndex(array: "pods", count: "count")),
+            .init("connectms", .histogram(longLivedStatistics)),
+            .init("owndelayms", .histogram(longLivedStatistics)), .init("failures", .sums),
+            .init("localfailures", .sums),
+            .init("imbalance", .imbalance(array: "pods", count: "count", fair: "fair")),
+            .init("jain", .jainIndex(array: "pods", count: "count", fair: "fair")),
             .init(
                 "pods",
                 .keyed(
                     by: "name",
                     [
                         .init("count", .sum), .init("share", .share(of: "count")),
-                        .init("connections", .sum),
+                        .init("fair", .largest), .init("connections", .sum),
                     ])),
         ],
         columns: [

@@ -50,6 +50,14 @@ public struct SourceSpread: Sendable {
         if outOfPorts { sources[source].isExhausted = true }
     }
 
+    /// Sources without ports and without connections may be tried again: no close will tell when
+    /// others of this machine have given their ports back.
+    public mutating func retryUnused() {
+        for index in sources.indices where sources[index].connections == 0 {
+            sources[index].isExhausted = false
+        }
+    }
+
     /// A connection from this source has closed: its place and its port are free again.
     public mutating func closed(_ source: Int) {
         guard sources.indices.contains(source), sources[source].connections > 0 else { return }

@@ -25,6 +25,8 @@ import Testing
             (["client", "http://a", "--connections", "9999999"], ["--connections", "limit"]),
             (["client", "http://a", "--open-rate", "0"], ["--open-rate", "above zero"]),
             (["client", "http://a", "--max-failures", "-1"], ["--max-failures"]),
+            (["client", "http://a", "--pods", "0"], ["--pods", "above zero"]),
+            (["client", "http://a", "--wait-for-target", "x"], ["--wait-for-target"]),
             (["client", "http://a", "--seed", "x"], ["--seed", "whole number"]),
             (
                 ["client", "http://a", "--source-addr", "127.0.0.1", "--source-addr", "::1"],
@@ -106,16 +108,20 @@ import Testing
         let outcome = try Program.run(
             [
                 "longlived", "client", url, "--requests", "7", "--think", "1ms", "--quiet",
-                "--json", json, "--csv", csv, "--report", page, "--seed", "42",
+                "--json", json, "--csv", csv, "--report", page, "--seed", "42", "--pods", "3",
             ])
         #expect(outcome.code == 0 && outcome.errors.contains("seed 42"))
         let text = try String(contentsOfFile: json, encoding: .utf8)
         #expect(text.contains("\"seed\":42") && text.contains("\"reconnects\":6"))
         let series = try String(contentsOfFile: csv, encoding: .utf8)
-        #expect(series.hasPrefix("second,open,inflight,failures,jain,x\n"))
+        #expect(series.hasPrefix("second,seconds,open,inflight,failures,sharing,jain,x\n"))
         let html = try String(contentsOfFile: page, encoding: .utf8)
         #expect(html.hasPrefix("<!DOCTYPE html>") && html.hasSuffix("</html>\n"))
         #expect(html.contains("<dt>answers</dt><dd><b>7</b>"))
+        #expect(html.contains("<dt>own delay, p99</dt>"))
+        // One of three that were promised: the page, the text and the document say a third.
+        #expect(text.contains("\"jain\":0.3333") && html.contains("<b>0.3333</b>"))
+        #expect(outcome.output.contains("Jain's index 0.3333 over 1 pod and 2 promised"))
         server.terminate()
         #expect(server.finish().code == 0)
     }
@@ -131,6 +137,63 @@ import Testing
         #expect(none.code == 1 && none.errors.contains("no answer"))
         server.terminate()
         #expect(server.finish().code == 0)
+    }
+
+    @Test("nobody there: the first failure at once, in a line, and an end after --requests")
+    func nobody() throws {
+        let outcome = try Program.run([
+            "longlived", "client", "http://127.0.0.1:1/", "--requests", "2", "--think", "0",
+        ])
+        #expect(outcome.code == 1)
+        let lines = outcome.errors.split(separator: "\n")
+        let first = "First failure: refused: connect 127.0.0.1:1: connection refused"
+        #expect(lines.filter { $0.hasPrefix("First") } == [first[...]], "\(outcome.errors)")
+        #expect(outcome.output.contains("failed refused 2 "))
+        #expect(outcome.output.contains("2 not sent: no connection for them"))
+    }
+
+    @Test("a source address that is not this machine's is exit code 71, in one line")
+    func foreignSource() throws {
+        let outcome = try Program.run([
+            "longlived", "client", "http://127.0.0.1:1/", "--source-addr", "127.0.0.1",
+            "--source-addr", "192.0.2.1",
+        ])
+        #expect(outcome.code == 71 && outcome.output.isEmpty)
+        #expect(
+            outcome.errors
+                == "sonde: --source-addr 192.0.2.1: not an address of this machine\n")
+    }
+
+    @Test("local trouble alone does not fail --max-failures; without an answer it is exit code 71")
+    func localTrouble() throws {
+        let outcome = try Program.run([
+            "longlived", "client", "http://127.0.0.1:1/", "--source-addr", "::1", "--quiet",
+            "--duration", "50ms",
+        ])
+        #expect(outcome.code == 71, "\(outcome.errors)")
+        #expect(outcome.errors.contains("no address of the sources' family"))
+        #expect(outcome.output.contains("failed here resolve 1"))
+    }
+
+    @Test("a target that is not there yet is waited for, and nothing of that counts")
+    func waiting() throws {
+        let (first, url) = try start([])
+        first.terminate()
+        #expect(first.finish().code == 0)
+        let flags = ["--requests", "3", "--think", "0", "--quiet", "--wait-for-target"]
+        let vain = try Program.run(["longlived", "client", url] + flags + ["100ms"])
+        #expect(vain.code == 69 && vain.output.isEmpty)
+        #expect(vain.errors.contains("sonde: \(url): no success yet: "), "\(vain.errors)")
+        let client = try Running(["longlived", "client", url] + flags + ["60s"])
+        #expect(client.awaitLog("Waiting for \(url): ") != nil)
+        let address = String(url.dropFirst(7).dropLast())
+        let second = try Running(["longlived", "server", "--listen", address])
+        #expect(client.awaitLog("Holding 1 connection") != nil)
+        let ended = client.finish()
+        #expect(ended.code == 0 && ended.output.contains("3 requests in "))
+        #expect(!ended.output.contains("failed") && !ended.output.contains("not sent"))
+        second.terminate()
+        #expect(second.finish().code == 0)
     }
 
     @Test("SIGTERM ends the client with its table, and the server when its grace is over")

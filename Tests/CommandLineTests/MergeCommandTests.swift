@@ -13,8 +13,9 @@ import Testing
             + #""seed":1,"elapsedms":5,"open":0,"opened":0,"reconnects":0,"closedidle":0,"#
             + #""sent":\#(count),"answered":\#(count),"lost":0,"unanswered":0,"#
             + #""peakinflight":1,"allopenms":null,"latencyms":{"histogram":\#(histogram)},"#
-            + #""connectms":{"histogram":\#(histogram)},"failures":{"refused":2},"#
-            + #""pods":[{"name":"\#(pod)","count":\#(count),"connections":1}]}"#
+            + #""connectms":{"histogram":\#(histogram)},"owndelayms":{"histogram":\#(histogram)},"#
+            + #""unsent":0,"failures":{"refused":2},"localfailures":{},"#
+            + #""pods":[{"name":"\#(pod)","count":\#(count),"fair":1,"connections":1}]}"#
     }
 
     private func withFiles(

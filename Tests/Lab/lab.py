@@ -93,7 +93,7 @@ SCENARIOS = {
     "egw-scrape": (True, True, "Prometheus reads /metrics", gateways.scraped),
     "egw-limit": (True, True, "connections up to the descriptor limit", gateways.exhausted),
     "longlived": (True, True, "two of three pods restart, three ways to end connections",
-                  longlived.Restart(300, 2, 5, 8, 11, "1s")),
+                  longlived.Restart(300, 2, 6, 9, 14, "1s")),
     # The bar on a machine that others use, too, is one that only a fall off the cliff misses.
     "longlived-hold": (True, False, "19,000 requests in flight between two processes",
                        longlived.Hold(19_000, 1, 5000)),

@@ -19,6 +19,9 @@ from sondetest.processes import Process, fetch
 
 SERVICE, SERVICE_PORT, POD_PORT = "10.96.0.10", 80, 5000
 PODS = {"pod-a": "10.230.0.11", "pod-b": "10.230.0.12", "pod-c": "10.230.0.13"}
+# A Deployment gives a pod that it starts anew another name.
+HEIRS = {"pod-b": "pod-d", "pod-c": "pod-e"}
+LIVING = ["pod-a", *HEIRS.values()]
 
 
 class Service(Network):
@@ -95,6 +98,10 @@ class Outcome:
         return dict(zip(names, (sum(counts) for counts in zip(*series))))
 
 
+def all_failures(figures):
+    return {**figures["failures"], **figures["localfailures"]}
+
+
 def jain(counts, pods=PODS):
     """Over all pods, those that answered nothing included."""
     values = [counts.get(pod, 0) for pod in pods]
@@ -110,9 +117,10 @@ def server(options, name, address, port, flags=(), namespace=None):
 
 @dataclass(frozen=True)
 class Restart:
-    """Two of three pods go and come back, under servers that end connections in three ways.
+    """Two of three pods go and come back under new names, as from a Deployment, under servers that
+    end connections in three ways; and once more for a client that was not promised three pods.
 
-    The three cases run side by side, each in namespaces of its own. Seconds of the run: the pods go
+    The cases run side by side, each in namespaces of its own. Seconds of the run: the pods go
     at `gone`, come back at `back`, and from `judged` to `end` what they get is counted.
     """
 
@@ -126,7 +134,8 @@ class Restart:
 
     def __call__(self, options):
         cases = {"close": ("--connection", "close"), "keep-alive": (),
-                 "max-age": ("--max-age", self.max_age)}
+                 "max-age": ("--max-age", self.max_age),
+                 "nothing promised": ("--connection", "close")}
         with ExitStack() as stack:
             services = {name: Service() for name in cases}
             for service in services.values():
@@ -136,28 +145,29 @@ class Restart:
                 for pod in PODS:
                     pods[case, pod] = self.start(options, service, pod, cases[case])
                     stack.enter_context(pods[case, pod])
-            clients = {case: stack.enter_context(self.client(options, service))
+            clients = {case: stack.enter_context(self.client(
+                options, service, () if case == "nothing promised" else ("--pods", 3)))
                        for case, service in services.items()}
             start = time.monotonic()
             wait_until(start + self.gone)
             for case, service in services.items():
                 service.endpoints(["pod-a"])
-                for pod in ("pod-b", "pod-c"):
+                for pod in HEIRS:
                     pods[case, pod].end()
             wait_until(start + self.back)
             for case, service in services.items():
-                for pod in ("pod-b", "pod-c"):
-                    stack.enter_context(self.start(options, service, pod, cases[case]))
+                for pod, heir in HEIRS.items():
+                    stack.enter_context(self.start(options, service, pod, cases[case], heir))
                 service.endpoints(PODS)
             outcomes = {case: client.finish() for case, client in clients.items()}
         return self.judge(outcomes)
 
-    def start(self, options, service, pod, flags):
+    def start(self, options, service, pod, flags, name=None):
         delay = ("--delay", "50ms..150ms", "--grace", "200ms")
-        return server(options, pod, PODS[pod], POD_PORT, (*delay, *flags), service.target)
+        return server(options, name or pod, PODS[pod], POD_PORT, (*delay, *flags), service.target)
 
-    def client(self, options, service):
-        flags = ("--connections", self.connections, "--think", "50ms..150ms", "--quiet",
+    def client(self, options, service, promise):
+        flags = (*promise, "--connections", self.connections, "--think", "50ms..150ms", "--quiet",
                  "--duration", f"{self.end}s", "--max-failures", 10**6, "--seed", options.seed)
         return Client(options, f"http://{SERVICE}:{SERVICE_PORT}/", flags, service.client)
 
@@ -166,14 +176,18 @@ class Restart:
         for case, outcome in outcomes.items():
             before = jain(outcome.counts(0, self.gone))
             counts = outcome.counts(self.judged, self.end)
-            found[case] = jain(counts)
-            spread = ", ".join(f"{pod} {counts.get(pod, 0)}" for pod in PODS)
+            found[case] = jain(counts, LIVING)
+            spread = ", ".join(f"{pod} {counts.get(pod, 0)}" for pod in LIVING)
             figures[case] = f"{spread}; Jain's index {before:.4f} before, {found[case]:.4f} after"
             below = [
                 f"{one['pod']} {one['fromseconds']:.0f}…"
                 + ("end" if one["untilseconds"] is None else f"{one['untilseconds']:.0f}") + " s"
                 for one in outcome.figures["belowfairshare"]]
             figures[f"{case}: below share"] = ", ".join(below) or "none"
+            figures[f"{case}: its own index"] = (
+                f"{outcome.figures['jain']:.4f}, {outcome.figures['recentjain']:.4f} at the end")
+        said = {case: outcome.figures["recentjain"] for case, outcome in outcomes.items()}
+        unpromised = outcomes["nothing promised"].figures
         sums = [one.figures["sent"] - one.figures["answered"] - one.figures["lost"]
                 - one.figures["unanswered"] for one in outcomes.values()]
         open_ends = sum(one["untilseconds"] is None
@@ -191,6 +205,19 @@ class Restart:
                 judge.Bar("keep-alive: Jain's index", found["keep-alive"], 0.34),
                 judge.Bar("keep-alive: fair again", 2 - open_ends, 0),
                 judge.Bar("others: not fair again", 4 - closed_ends, 0),
+                # What the client itself says of its last five seconds: of three pods, whatever
+                # their names were before.
+                judge.Bar("close: unfairness told", 1 - said["close"], 0.01),
+                judge.Bar("max-age: unfairness told", 1 - said["max-age"], 0.05),
+                judge.Bar("keep-alive: index told", said["keep-alive"], 0.34),
+                # At every moment all who lived had the same.
+                judge.Bar("nothing promised: told", 1 - unpromised["jain"], 0.01),
+                judge.Bar("nothing promised: below", len(unpromised["belowfairshare"]), 0),
+                judge.Bar("wrong names gone", sum(
+                    {pod["name"] for pod in one.figures["pods"] if pod["gone"]} != gone
+                    for one, gone in ((outcomes["close"], set(HEIRS)),
+                                      (outcomes["max-age"], set(HEIRS)),
+                                      (outcomes["keep-alive"], set()))), 0),
                 judge.Bar("requests unaccounted", sum(map(abs, sums)), 0),
             ],
         }
@@ -230,7 +257,7 @@ class Hold:
                           sum(count - one["peakinflight"] for one in found), 0),
                 judge.Bar("missed answers", sum(count - one["answered"] for one in found), 0),
                 judge.Bar("doubled answers", sum(run["answered"] - count for run in runs), 0),
-                judge.Bar("failures", sum(sum(one["failures"].values()) for one in found), 0),
+                judge.Bar("failures", sum(sum(all_failures(one).values()) for one in found), 0),
                 judge.Bar("server's memory", ours, 1024, "B"),
                 judge.Bar("client's memory", theirs, 1024, "B"),
                 judge.Bar("server while waiting", busy[0], 2, "%"),

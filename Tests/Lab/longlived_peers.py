@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 
 import judge
 from longlived import (
-    PODS, POD_PORT, SERVICE, SERVICE_PORT, Client, Outcome, Service, server, wait_until)
+    PODS, POD_PORT, SERVICE, SERVICE_PORT, Client, Outcome, Service, all_failures, server,
+    wait_until)
 from network import NotPermitted
 from program import Program, free_port
 
@@ -259,13 +260,14 @@ def reset_half(service, until):
 
 
 def judge_failures(outcomes: list[Outcome]):
-    kinds = [one.figures["failures"] for one in outcomes]
+    kinds = [all_failures(one.figures) for one in outcomes]
     last = [one.counts(END - 1, END) for one in outcomes]
     unaccounted = [one.figures["sent"] - one.figures["answered"] - one.figures["lost"]
                    - one.figures["unanswered"] for one in outcomes]
-    broken = [one.get("reset", 0) + one.get("closed", 0) + outcome.figures["closedidle"]
+    ends = ("reset", "closed", "ended-reused")
+    broken = [sum(one.get(kind, 0) for kind in ends) + outcome.figures["closedidle"]
               for one, outcome in zip(kinds, outcomes)]
-    allowed = {"reset", "refused", "resolve", "closed"}
+    allowed = {*ends, "refused", "resolve"}
     return {
         "figures": {
             "failures": ", ".join(f"{kind} {count}" for kind, count in kinds[0].items()),
@@ -275,7 +277,10 @@ def judge_failures(outcomes: list[Outcome]):
         },
         "bars": [
             judge.Bar("kinds not seen", sum(
-                kind not in one for one in kinds for kind in ("reset", "refused", "resolve")), 0),
+                kind not in one for one in kinds
+                for kind in ("ended-reused", "refused", "resolve")), 0),
+            judge.Bar("local held against the target", sum(
+                "resolve" in outcome.figures["failures"] for outcome in outcomes), 0),
             judge.Bar("kinds nobody caused", sum(
                 kind not in allowed for one in kinds for kind in one), 0),
             # A third were the killed pod's, and half of all were reset; those that were between

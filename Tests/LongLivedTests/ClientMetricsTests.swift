@@ -43,6 +43,7 @@ import Testing
                             "sonde_longlived_client_in_flight_requests 4",
                             "sonde_longlived_client_sent_total 4",
                             "sonde_longlived_client_failures_total{kind=\"timeout\"} 0",
+                            "sonde_longlived_client_local_failures_total{kind=\"ports\"} 0",
                             "sonde_longlived_client_latency_seconds_count 0",
                             "sonde_longlived_client_connect_seconds_count 4",
                         ])
@@ -96,6 +97,8 @@ import Testing
                             "sonde_longlived_client_failures_total{kind=\"status\"} 1",
                             "sonde_longlived_client_latency_seconds_count 4",
                             "sonde_longlived_client_jain_index 0.8",
+                            "sonde_longlived_client_sharing_pods 2",
+                            "sonde_longlived_client_unsent_total 0",
                             "sonde_longlived_client_in_flight_requests 0",
                             "sonde_longlived_client_opened_total 1",
                             "sonde_longlived_client_reconnects_total 0",

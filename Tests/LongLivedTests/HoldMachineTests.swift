@@ -78,7 +78,7 @@ import Testing
         var (machine, _) = started()
         var now = t0
         for wait in [100, 200, 400, 800, 1000, 1000] {
-            #expect(did { machine.dialFailed(0, outOfPorts: false, now: now, &$0) } == [])
+            #expect(did { machine.dialFailed(0, .refused, now: now, &$0) } == [])
             #expect(machine.nextDeadline == now + .milliseconds(wait))
             now += .milliseconds(wait)
             #expect(did { machine.tick(now: now, &$0) } == [.dial(0, source: nil)])
@@ -86,7 +86,7 @@ import Testing
         _ = did { machine.opened(0, now: now, &$0) }
         _ = did { _ = machine.answered(0, keepsAlive: true, now: now, &$0) }
         _ = did { machine.tick(now: now + .seconds(1), &$0) }
-        _ = did { #expect(machine.lost(0, now: now + .seconds(1), &$0) == true) }
+        _ = did { _ = machine.lost(0, hasBegun: false, now: now + .seconds(1), &$0) }
         #expect(machine.nextDeadline == now + .seconds(1) + .milliseconds(100))
         #expect(machine.lost == 1 && machine.inFlight == 0 && machine.open == 0)
     }
@@ -96,8 +96,9 @@ import Testing
         var (machine, _) = started()
         _ = did { machine.opened(0, now: t0, &$0) }
         _ = did { _ = machine.answered(0, keepsAlive: true, now: t0, &$0) }
-        var isLoss = true
-        #expect(did { isLoss = machine.lost(0, now: t0, &$0) } == [] && !isLoss)
+        var loss = HoldMachine.Loss.request
+        #expect(did { loss = machine.lost(0, hasBegun: false, now: t0, &$0) } == [])
+        #expect(loss == .nothing)
         #expect(machine.lost == 0 && machine.closedIdle == 1 && machine.open == 0)
         #expect(
             did { machine.tick(now: t0 + .seconds(1), &$0) } == [.dial(0, source: nil)])
@@ -114,8 +115,9 @@ import Testing
         #expect(machine.lost == 1 && machine.open == 0 && machine.inFlight == 0)
         // Late news of what was broken off.
         #expect(did { _ = machine.answered(0, keepsAlive: true, now: due, &$0) } == [])
-        var isLoss = true
-        #expect(did { isLoss = machine.lost(0, now: due, &$0) } == [] && !isLoss)
+        var loss = HoldMachine.Loss.request
+        #expect(did { loss = machine.lost(0, hasBegun: false, now: due, &$0) } == [])
+        #expect(loss == .nothing)
         #expect(machine.sent == 1 && machine.answered == 0 && machine.lost == 1)
     }
 
@@ -131,30 +133,89 @@ import Testing
         #expect(did { machine.tick(now: t0 + .seconds(2), &$0) } == [])
         // Nor does that of a request that was lost cut the wait before the next dial short.
         _ = did { machine.tick(now: t0 + .seconds(11), &$0) }
-        _ = did { _ = machine.lost(0, now: t0 + .seconds(11), &$0) }
+        _ = did { _ = machine.lost(0, hasBegun: false, now: t0 + .seconds(11), &$0) }
         _ = did { machine.tick(now: t0 + .milliseconds(11_100), &$0) }
         _ = did { machine.opened(0, now: t0 + .milliseconds(12_900), &$0) }
         #expect(machine.nextDeadline == t0 + .milliseconds(14_900))
     }
 
-    @Test("the total is sent and no more; failed dials cost nothing of it, lost requests do")
+    @Test("the total comes to its end: failed dials and lost requests cost one each")
     func total() {
         var (machine, actions) = started {
             $0.connections = 3
-            $0.requests = 2
+            $0.requests = 3
+            $0.dialing = 2
         }
         #expect(actions == [.dial(0, source: nil), .dial(1, source: nil)])
-        _ = did { machine.dialFailed(0, outOfPorts: false, now: t0, &$0) }
+        #expect(
+            did { machine.dialFailed(0, .refused, now: t0, &$0) } == [.dial(2, source: nil)])
         _ = did { machine.opened(1, now: t0, &$0) }
         #expect(did { _ = machine.answered(1, keepsAlive: true, now: t0, &$0) } == [])
-        actions = did { machine.tick(now: t0 + .milliseconds(100), &$0) }
-        #expect(actions == [.dial(0, source: nil)])
-        _ = did { machine.opened(0, now: t0, &$0) }
-        _ = did { #expect(machine.lost(0, now: t0, &$0) == true) }
+        #expect(did { machine.tick(now: t0 + .milliseconds(100), &$0) } == [])
+        _ = did { machine.opened(2, now: t0, &$0) }
+        _ = did {
+            #expect(machine.lost(2, hasBegun: false, now: t0, &$0) == .request)
+        }
         #expect(!machine.isFinished)
         #expect(did { machine.tick(now: t0 + .milliseconds(200), &$0) } == [.finished])
         #expect(machine.sent == 2 && machine.answered == 1 && machine.lost == 1)
-        #expect(machine.nextDeadline == nil)
+        #expect(machine.unsent == 1 && machine.nextDeadline == nil)
+    }
+
+    @Test("local trouble, and the look for a family, cost no request; the tenth time in a row does")
+    func localTrouble() {
+        for (kind, attempts) in [
+            (FailureKind.ports, 10), (.descriptors, 10), (.source, 10), (.refused, 1),
+        ] {
+            var (machine, _) = started { $0.requests = 1 }
+            _ = did { machine.dialFailed(0, nil, now: t0, &$0) }
+            var now = t0
+            var failures = 0
+            while let next = machine.nextDeadline, failures < 20 {
+                now = next
+                if did({ machine.tick(now: now, &$0) }) != [.dial(0, source: nil)] { break }
+                failures += 1
+                #expect(machine.unsent == 0 && !machine.isFinished)
+                _ = did { machine.dialFailed(0, kind, now: now, &$0) }
+            }
+            // The look for the family was the first failure in the row.
+            #expect(failures == max(1, attempts - 1), "\(kind)")
+            #expect(machine.unsent == 1 && machine.isFinished && machine.sent == 0)
+        }
+    }
+
+    @Test("what no source will ever have room for ends the run, and is counted as not sent")
+    func noRoomForEver() {
+        var (machine, actions) = started {
+            $0.connections = 3
+            $0.requests = 3
+            $0.sources = 1
+            $0.perSource = 2
+        }
+        #expect(actions == [.dial(0, source: 0), .dial(1, source: 0)])
+        _ = did { machine.opened(0, now: t0, &$0) }
+        _ = did { machine.opened(1, now: t0, &$0) }
+        #expect(did { _ = machine.answered(0, keepsAlive: true, now: t0, &$0) } == [])
+        actions = did { _ = machine.answered(1, keepsAlive: true, now: t0, &$0) }
+        #expect(actions == [.finished] && machine.unsent == 1 && machine.sent == 2)
+    }
+
+    @Test("a connection that was used before and ends before the first byte is told apart")
+    func reused() {
+        var (machine, _) = started { $0.think = .zero ... .zero }
+        _ = did { machine.opened(0, now: t0, &$0) }
+        _ = did { _ = machine.answered(0, keepsAlive: true, now: t0, &$0) }
+        var begun = machine
+        _ = did {
+            #expect(machine.lost(0, hasBegun: false, now: t0, &$0) == .requestOnReused)
+            #expect(begun.lost(0, hasBegun: true, now: t0, &$0) == .request)
+        }
+        // The next connection is a new one again.
+        let retry = t0 + .milliseconds(100)
+        _ = did { machine.tick(now: retry, &$0) }
+        _ = did { machine.opened(0, now: retry, &$0) }
+        _ = did { #expect(machine.lost(0, hasBegun: false, now: retry, &$0) == .request) }
+        #expect(machine.lost == 2)
     }
 
     @Test("the last answer finishes at once; its connection is not closed before the end")
@@ -178,7 +239,8 @@ import Testing
         let late = did {
             machine.opened(1, now: t0 + .seconds(3), &$0)
             _ = machine.answered(0, keepsAlive: true, now: t0 + .seconds(3), &$0)
-            #expect(machine.lost(0, now: t0 + .seconds(3), &$0) == false)
+            let loss = machine.lost(0, hasBegun: false, now: t0 + .seconds(3), &$0)
+            #expect(loss == .nothing)
             machine.tick(now: t0 + .seconds(9), &$0)
             machine.stop(&$0)
         }
@@ -194,7 +256,7 @@ import Testing
         #expect(actions == [.dial(0, source: nil), .dial(1, source: nil)])
         actions = did { machine.opened(1, now: t0, &$0) }
         #expect(actions == [.send(1), .dial(2, source: nil)])
-        actions = did { machine.dialFailed(0, outOfPorts: false, now: t0, &$0) }
+        actions = did { machine.dialFailed(0, .refused, now: t0, &$0) }
         #expect(actions == [.dial(3, source: nil)])
         #expect(machine.dialing == 2)
     }
@@ -244,13 +306,16 @@ import Testing
         _ = did { machine.opened(0, now: t0, &$0) }
         actions = did { _ = machine.answered(0, keepsAlive: false, now: t0, &$0) }
         #expect(actions == [.close(0), .dial(2, source: 0)])
-        // Source 1 has no ports; number 1 tries again when its time has come and one is free.
-        #expect(did { machine.dialFailed(1, outOfPorts: true, now: t0, &$0) } == [])
-        #expect(did { machine.tick(now: t0 + .milliseconds(100), &$0) } == [])
+        // Source 1 has no ports; it may have some when the time of number 1 has come.
+        #expect(did { machine.dialFailed(1, .ports, now: t0, &$0) } == [])
+        #expect(
+            did { machine.tick(now: t0 + .milliseconds(100), &$0) } == [.dial(1, source: 1)])
+        #expect(did { machine.dialFailed(1, .ports, now: t0, &$0) } == [])
         _ = did { machine.opened(2, now: t0, &$0) }
         #expect(
-            did { _ = machine.answered(2, keepsAlive: false, now: t0, &$0) }
-                == [.close(2), .dial(1, source: 0)])
+            did { _ = machine.answered(2, keepsAlive: false, now: t0, &$0) } == [.close(2)])
+        #expect(
+            did { machine.tick(now: t0 + .milliseconds(300), &$0) } == [.dial(1, source: 0)])
     }
 
     @Test("events of connections that do not expect them change nothing")
@@ -258,10 +323,10 @@ import Testing
         var (machine, _) = started { $0.connections = 2 }
         let actions = did {
             _ = machine.answered(0, keepsAlive: true, now: t0, &$0)
-            _ = machine.lost(0, now: t0, &$0)
+            _ = machine.lost(0, hasBegun: false, now: t0, &$0)
             machine.opened(7, now: t0, &$0)
             machine.opened(-1, now: t0, &$0)
-            machine.dialFailed(9, outOfPorts: true, now: t0, &$0)
+            machine.dialFailed(9, .ports, now: t0, &$0)
             machine.start(now: t0, &$0)
             machine.tick(now: t0, &$0)
         }

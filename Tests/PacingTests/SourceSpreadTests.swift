@@ -24,6 +24,17 @@ import Testing
         #expect(spread.take() == 0)
     }
 
+    @Test("one that has no connections either can be tried again; one that has some cannot")
+    func retry() {
+        var spread = SourceSpread(count: 2, perSource: 10)
+        #expect(spread.take() == 0 && spread.take() == 1 && spread.take() == 0)
+        spread.dialFailed(0, outOfPorts: true)
+        spread.dialFailed(1, outOfPorts: true)
+        #expect(!spread.hasRoom)
+        spread.retryUnused()
+        #expect(spread.take() == 1 && spread.take() == 1)
+    }
+
     @Test(
         "no source is one without limit; a failed dial gives its place back; strangers do nothing")
     func unlimited() {

@@ -15,13 +15,16 @@ import Testing
                 .init("target", .same), .init("mode", .agreed), .init("sent", .sum),
                 .init("rate", .sum), .init("elapsedms", .largest), .init("failures", .sums),
                 .init("latency", .histogram([("n", .count), ("p50", .percentile(50))])),
-                .init("jain", .jainIndex(array: "pods", count: "count")),
-                .init("imbalance", .imbalance(array: "pods", count: "count")),
+                .init("jain", .jainIndex(array: "pods", count: "count", fair: "fair")),
+                .init("imbalance", .imbalance(array: "pods", count: "count", fair: "fair")),
                 .init(
                     "pods",
                     .keyed(
                         by: "name",
-                        [.init("count", .sum), .init("share", .share(of: "count"))])),
+                        [
+                            .init("count", .sum), .init("share", .share(of: "count")),
+                            .init("fair", .largest),
+                        ])),
             ],
             columns: [.init("sent", "sent"), .init("p50", "latency", "p50")],
             shares: .init(array: "pods", key: "name", count: "count"))
@@ -41,7 +44,9 @@ import Testing
         for value in latencies { histogram.record(nanoseconds: value) }
         var writer = JSONWriter()
         histogram.write(to: &writer)
-        let list = pods.map { #"{"name":"\#($0.0)","count":\#($0.1),"share":0,"firstms":1}"# }
+        let list = pods.map {
+            #"{"name":"\#($0.0)","count":\#($0.1),"share":0,"fair":1,"firstms":1}"#
+        }
         return #"{"kind":"test","target":"t","mode":"a","sent":\#(sent),"rate":1.5,"#
             + #""elapsedms":\#(sent).5,"failures":{"refused":\#(sent),"p\#(sent)":1},"#
             + #""latency":{"n":0,"p50":3,"histogram":"#
@@ -83,9 +88,11 @@ import Testing
                 .init(key: "name", value: .string(name)),
                 .init(key: "count", value: .integer(Int64(count))),
                 .init(key: "share", value: .number(share)),
+                .init(key: "fair", value: .integer(1)),
             ])
         }
         #expect(value(merge, "pods") == .array(expected))
+        // Each saw one or two of the three: a fair share is a third all the same.
         #expect(value(merge, "jain") == .number(3600.0 / (3 * 1800)))
         #expect(value(merge, "imbalance") == .number(1.5))
     }

@@ -10,7 +10,8 @@ struct AnswerReader {
         case needMore
         /// The answer is complete.
         case answer(status: Int, pod: Int, keepsAlive: Bool)
-        /// It is no answer: bytes that nobody asked for count as such, too.
+        /// It is no answer: bytes that nobody asked for count as such, too, unless they come with
+        /// the end of an answer, which then is the last on its connection.
         case malformed(HTTPCodecError)
     }
 
@@ -31,7 +32,9 @@ struct AnswerReader {
     private var machines: [ClientConnectionMachine]
     private var partials: [Int: Partial] = [:]
     /// By connection: who answered last.
-    private(set) var lastPods: [Int16]
+    private var lastPods: [Int16]
+    /// By pod: the connections on which it answered last.
+    private(set) var held: [Int] = []
     private(set) var pods = PodNames()
 
     init(connections: Int, limits: HTTPLimits = HTTPLimits()) {
@@ -48,7 +51,7 @@ struct AnswerReader {
 
     /// A connection has gone: nobody has answered on it.
     mutating func disconnected(_ index: Int) {
-        lastPods[index] = -1
+        note(index, heldBy: -1)
         partials[index] = nil
     }
 
@@ -66,6 +69,9 @@ struct AnswerReader {
         let joined = partial.kept + UnsafeRawBufferPointer(bytes)
         return joined.withUnsafeBytes { process(index, $0, &partial) }
     }
+
+    /// Whether some of the answer to the last request has come.
+    func hasBegun(_ index: Int) -> Bool { machines[index].hasSeenResponseBytes }
 
     /// The server sends no more: the end of an answer that has no other, and of no other.
     mutating func ended(_ index: Int) -> Outcome {
@@ -94,13 +100,19 @@ struct AnswerReader {
                 if let name = context.response(in: rest).fields["pod-id"].flatMap(PodNames.word) {
                     partial.pod = pods.number(of: name, guess: Int(lastPods[index]))
                 }
-                if head.framing == .none {
-                    return complete(index, partial, surplus: bytes.count - consumed)
-                }
-            case .endOfResponse:
-                return complete(index, partial, surplus: bytes.count - consumed)
+                if head.framing == .none { return complete(index, partial) }
+            case .endOfResponse: return complete(index, partial)
             }
         }
+    }
+
+    private mutating func note(_ index: Int, heldBy pod: Int) {
+        let before = Int(lastPods[index])
+        guard before != pod else { return }
+        if before >= 0 { held[before] -= 1 }
+        while held.count <= pod { held.append(0) }
+        if pod >= 0 { held[pod] += 1 }
+        lastPods[index] = Int16(clamping: pod)
     }
 
     private func note(_ content: Slice<UnsafeRawBufferPointer>, _ partial: inout Partial) {
@@ -108,12 +120,8 @@ struct AnswerReader {
         if partial.pod == nil, room > 0 { partial.text.append(contentsOf: content.prefix(room)) }
     }
 
-    private mutating func complete(_ index: Int, _ partial: Partial, surplus: Int) -> Outcome {
-        // Nobody asked for what follows, and the next request must not take it for its answer.
-        if surplus > 0 {
-            return .malformed(HTTPCodecError(response: .unexpectedBytes, offset: 0))
-        }
-        return answer(index, partial, keepsAlive: machines[index].isReusable)
+    private mutating func complete(_ index: Int, _ partial: Partial) -> Outcome {
+        answer(index, partial, keepsAlive: machines[index].isReusable)
     }
 
     private mutating func answer(
@@ -125,7 +133,7 @@ struct AnswerReader {
             ?? partial.text.withUnsafeBytes { text in
                 PodNames.name(inBody: text).map { pods.number(of: $0, guess: guess) }
             } ?? pods.unknownNumber(guess: guess)
-        lastPods[index] = Int16(clamping: pod)
+        note(index, heldBy: pod)
         return .answer(status: partial.status, pod: pod, keepsAlive: keepsAlive)
     }
 }

@@ -1,88 +1,121 @@
 import Pacing
+import Telemetry
 
 /// Tells when a pod fell below its fair share of the answers, and when it had it again.
 ///
-/// Judged over the last ``span`` windows, because single windows have few answers: a pod has fallen
-/// below with less than half of total ÷ pods, and has it again with four fifths. Nothing is judged
-/// while a fair share would be fewer than ten answers. So a gap of a second or two is not seen. A
-/// pod that first answers later than the others is below from its first answer, as is one that is
-/// replaced under a new name.
+/// Judged over the last ``span`` seconds, because single ones have few answers: a pod has fallen
+/// below with less than half of what an even share of the seconds in which it counts would be, and
+/// has it again with four fifths. Nothing is judged while that would be fewer than ten answers, nor
+/// a pod that is gone. So a gap of a second or two is not seen.
 struct FairShare: Sendable {
-    /// A time for which a pod was below its fair share, in whole windows from the start.
+    /// A time for which a pod was below its fair share, in whole seconds from the start.
     struct Spell: Equatable, Sendable {
         var pod: Int
         /// The beginning of the first window in which it had less than half.
         var from: Duration
         /// The beginning of the first window of those that together say that it has its share
-        /// again; nil while none do.
+        /// again, or that it counts no more; nil while none do.
         var until: Duration?
+        /// Whether it ended because the pod did.
+        var isGone = false
     }
 
-    /// How many windows are judged together.
+    /// How many seconds are judged together.
     static let span = 5
-    private static let minimumPerPod = 10
+    private static let minimum = 10.0
+    private static let spellLimit = 1000
 
     private(set) var spells: [Spell] = []
-    /// Answers in the last ``span`` windows, by pod.
+    /// Those that are not kept: what flaps for ever must not use up the memory.
+    private(set) var furtherSpells = 0
+    /// Answers in the last ``span`` seconds, by pod.
     private(set) var sums: [Int] = []
+    /// What an even share of them would have been.
+    private(set) var fair: [Double] = []
     /// By pod: its spell that has no end yet.
-    private var current: [Int?] = []
-    /// By pod: the window of its first answer; 0 for those of the first windows.
-    private var firstWindow: [Int] = []
+    private var current: [Int: Int] = [:]
 
-    /// - Parameter windows: all that have ended, the last of them just now.
-    mutating func windowEnded(_ windows: [Distribution.Window]) {
-        guard let last = windows.last else { return }
-        while sums.count < last.counts.count {
-            sums.append(0)
-            current.append(nil)
-            firstWindow.append(windows.count <= FairShare.span ? 0 : windows.count - 1)
-        }
-        for (pod, count) in last.counts.enumerated() { sums[pod] += Int(count) }
-        if windows.count > FairShare.span {
-            for (pod, count) in windows[windows.count - FairShare.span - 1].counts.enumerated() {
-                sums[pod] -= Int(count)
-            }
-        }
-        judge(windows)
+    /// Adds what an even share of a window's answers is to everyone who has one.
+    static func addShares(
+        of window: Distribution.Window, promised: Int, to sums: inout [Double]
+    ) {
+        let share = window.evenShare(promised: promised)
+        for (pod, count) in window.counts.enumerated() where count > 0 { sums[pod] += share }
+        for pod in window.silent { sums[Int(pod)] += share }
+        for pod in window.partial { sums[Int(pod)] += Double(window.count(of: Int(pod))) - share }
     }
 
-    private mutating func judge(_ windows: [Distribution.Window]) {
-        let (pods, total) = (sums.count, sums.reduce(0, +))
-        guard windows.count >= FairShare.span, pods > 1, total >= FairShare.minimumPerPod * pods
-        else { return }
+    /// - Parameter windows: those that have ended, the last of them just now.
+    mutating func windowEnded(_ windows: [Distribution.Window], promised: Int) {
+        let last = windows.suffix(FairShare.span)
+        // Pods that are silent or came or went in a window are known from an earlier one.
+        let pods = max(sums.count, last.map(\.counts.count).max() ?? 0)
+        sums = Array(repeating: 0, count: pods)
+        fair = Array(repeating: 0, count: pods)
+        for window in last {
+            for (pod, count) in window.counts.enumerated() { sums[pod] += Int(count) }
+            FairShare.addShares(of: window, promised: promised, to: &fair)
+        }
+        if last.count == FairShare.span { judge(windows, promised) }
+    }
+
+    private mutating func judge(_ windows: [Distribution.Window], _ promised: Int) {
+        guard let last = windows.last else { return }
+        let span = windows.suffix(FairShare.span)
         for pod in sums.indices {
+            let (sum, fair) = (Double(sums[pod]), fair[pod])
             if let spell = current[pod] {
-                guard sums[pod] * pods * 5 >= total * 4 else { continue }
-                spells[spell].until = beginOfShare(of: pod, windows)
+                let isGone = !span.contains { $0.includes(pod) }
+                let isFair = fair >= FairShare.minimum && sum * 5 >= fair * 4
+                guard isGone || isFair && last.includes(pod) else { continue }
                 current[pod] = nil
-            } else if sums[pod] * pods * 2 < total {
-                current[pod] = spells.count
-                spells.append(Spell(pod: pod, from: beginOfWant(of: pod, windows)))
+                guard spells.indices.contains(spell) else { continue }
+                spells[spell].isGone = isGone
+                spells[spell].until =
+                    isGone
+                    ? FairShare.offset(span.first) : beginOfShare(of: pod, windows, promised)
+            } else if fair >= FairShare.minimum, sum * 2 < fair, last.includes(pod) {
+                current[pod] = spells.count < FairShare.spellLimit ? spells.count : .max
+                if current[pod] == .max {
+                    furtherSpells += 1
+                } else {
+                    let from = beginOfWant(of: pod, windows, promised)
+                    spells.append(Spell(pod: pod, from: from))
+                }
             }
         }
     }
 
     /// The beginning of the first window of the span in which `pod` had less than half of its
     /// share, or of those before it that had, too.
-    private func beginOfWant(of pod: Int, _ windows: [Distribution.Window]) -> Duration {
-        let span = max(firstWindow[pod], windows.count - FairShare.span)..<windows.count
-        var first = span.first { !hasHalf(pod, windows[$0]) } ?? span.lowerBound
-        while first > firstWindow[pod], !hasHalf(pod, windows[first - 1]) { first -= 1 }
-        return Distribution.offset(ofWindow: first)
+    private func beginOfWant(
+        of pod: Int, _ windows: [Distribution.Window], _ promised: Int
+    ) -> Duration {
+        func wants(_ window: Distribution.Window) -> Bool {
+            window.fair(for: pod, promised: promised).map {
+                Double(window.count(of: pod)) * 2 < $0
+            } ?? false
+        }
+        let span = windows.indices.suffix(FairShare.span)
+        var first = span.first { wants(windows[$0]) } ?? span.lowerBound
+        while first > 0, wants(windows[first - 1]) { first -= 1 }
+        return FairShare.offset(windows[first])
     }
 
     /// The beginning of the last windows of the span in each of which `pod` had half of its share.
-    private func beginOfShare(of pod: Int, _ windows: [Distribution.Window]) -> Duration {
-        var first = windows.count
-        while first > windows.count - FairShare.span, hasHalf(pod, windows[first - 1]) {
-            first -= 1
+    private func beginOfShare(
+        of pod: Int, _ windows: [Distribution.Window], _ promised: Int
+    ) -> Duration {
+        let span = windows.suffix(FairShare.span)
+        let fair = span.reversed().prefix { window in
+            window.fair(for: pod, promised: promised).map {
+                Double(window.count(of: pod)) * 2 >= $0
+            } ?? false
         }
-        return Distribution.offset(ofWindow: first)
+        return FairShare.offset(fair.last ?? span.last)
     }
 
-    private func hasHalf(_ pod: Int, _ window: Distribution.Window) -> Bool {
-        let count = pod < window.counts.count ? Int(window.counts[pod]) : 0
-        return count * sums.count * 2 >= window.total
+    private static func offset(_ window: Distribution.Window?) -> Duration {
+        Distribution.windowLength * (window?.start ?? 0)
     }
 }

@@ -1,4 +1,5 @@
 import HTTPCodec
+import Instrument
 import Pacing
 import Reactor
 import Telemetry
@@ -12,6 +13,7 @@ public final class HoldClient {
     /// The settings in use.
     public private(set) var configuration: HoldClientConfiguration
     private let onLine: ((UnsafeRawBufferPointer) -> Void)?
+    private let onFirstFailure: (String) -> Void
     private let onTick: () -> Void
     private let onEnd: () -> Void
 
@@ -29,6 +31,7 @@ public final class HoldClient {
     private var timer: Timer?
     private var windowTimer: Timer?
     private var resolveTimer: Timer?
+    private var ownDelay: OwnDelay?
     private var hasEnded = false
 
     private(set) var distribution: Distribution
@@ -46,16 +49,19 @@ public final class HoldClient {
 
     /// - Parameters:
     ///   - onLine: gets lines, one a response, some at a time; nil where nobody reads them.
+    ///   - onFirstFailure: told at once what the first failure was.
     ///   - onTick: called every half a second while it runs.
     ///   - onEnd: called once, when everything is closed.
     public init(
         loop: EventLoop, configuration: HoldClientConfiguration,
-        onLine: ((UnsafeRawBufferPointer) -> Void)?, onTick: @escaping () -> Void,
+        onLine: ((UnsafeRawBufferPointer) -> Void)?,
+        onFirstFailure: @escaping (String) -> Void = { _ in }, onTick: @escaping () -> Void,
         onEnd: @escaping () -> Void
     ) {
         self.loop = loop
         self.configuration = configuration
         self.onLine = onLine
+        self.onFirstFailure = onFirstFailure
         self.onTick = onTick
         self.onEnd = onEnd
         let count = max(configuration.connections, 1)
@@ -67,7 +73,7 @@ public final class HoldClient {
         connections = Array(repeating: nil, count: count)
         dialedAt = Array(repeating: Instant(nanoseconds: 0), count: count)
         book = AddressBook(sources: configuration.sources)
-        distribution = Distribution(start: loop.now)
+        distribution = Distribution(start: loop.now, promised: configuration.pods ?? 0)
         onConnected = { [unowned self] in connected($0, $1) }
         onRead = { [unowned self] in received($0, $1) }
         onPeerEnd = { [unowned self] in ended($0, $1) }
@@ -108,10 +114,11 @@ public final class HoldClient {
             }
         }
         book.update(addresses)
-        distribution = Distribution(start: loop.now)
+        distribution = Distribution(start: loop.now, promised: configuration.pods ?? 0)
         timer = Timer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
         windowTimer = Timer(loop: loop) { [unowned self] in tick() }
         windowTimer?.schedule(after: HoldClient.tickInterval)
+        ownDelay = OwnDelay(loop: loop)
         if let interval = configuration.resolveInterval {
             resolveTimer = Timer(loop: loop) { [unowned self] in resolveAgain(every: interval) }
             resolveTimer?.schedule(after: interval)
@@ -123,7 +130,7 @@ public final class HoldClient {
 
     private func tick() {
         let now = loop.now
-        distribution.advance(now: now, gauges: gauges)
+        distribution.advance(now: now, gauges: gauges, held: reader.pointee.held)
         flushLines()
         onTick()
         if !hasEnded { windowTimer?.schedule(at: now + HoldClient.tickInterval) }
@@ -184,7 +191,7 @@ public final class HoldClient {
             loop.enqueue { [self] in
                 if hasEnded { return }
                 failed(.resolve, "no address of the sources' family")
-                step { $0.dialFailed(index, outOfPorts: false, now: $1, &$2) }
+                step { $0.dialFailed(index, .resolve, now: $1, &$2) }
             }
             return
         }
@@ -226,9 +233,10 @@ public final class HoldClient {
             step { $0.opened(index, now: $1, &$2) }
         case .failure(let error):
             connections[index] = nil
-            let isOutOfPorts = error.kind == .addressInUse || error.kind == .addressNotAvailable
-            if !book.dialFailed(error.address) { failed(FailureKind(dial: error), "\(error)") }
-            step { $0.dialFailed(index, outOfPorts: isOutOfPorts, now: $1, &$2) }
+            let kind = FailureKind(dial: error)
+            let counts = !book.dialFailed(error.address)
+            if counts { failed(kind, "\(error)") }
+            step { $0.dialFailed(index, counts ? kind : nil, now: $1, &$2) }
         }
     }
 
@@ -244,7 +252,9 @@ public final class HoldClient {
         case .malformed(let error):
             drop(index)?.abort()
             failed(.malformed, "\(error)")
-            step { machine, now, actions in _ = machine.lost(index, now: now, &actions) }
+            step { machine, now, actions in
+                _ = machine.lost(index, hasBegun: true, now: now, &actions)
+            }
         case .answer(let status, let pod, let keepsAlive):
             step { machine, now, actions in
                 let latency = machine.answered(index, keepsAlive: keepsAlive, now: now, &actions)
@@ -273,18 +283,25 @@ public final class HoldClient {
             // An answer whose end is that of its connection (RFC 9112 §6.3); it is closed then.
             return take(.answer(status: status, pod: pod, keepsAlive: false), index)
         }
+        let hasBegun = reader.pointee.hasBegun(index)
         drop(index)?.close()
         step { machine, now, actions in
-            if machine.lost(index, now: now, &actions) {
-                failed(
-                    FailureKind(end: error), error.map { "\($0)" } ?? "closed before the answer")
-            }
+            let loss = machine.lost(index, hasBegun: hasBegun, now: now, &actions)
+            if loss == .nothing { return }
+            let kind = FailureKind(end: error)
+            let isReused = loss == .requestOnReused && (kind == .closed || kind == .reset)
+            failed(
+                isReused ? .reused : kind, error.map { "\($0)" } ?? "closed before the answer")
         }
     }
 
     private func failed(_ kind: FailureKind, _ example: @autoclosure () -> String) {
         failures[kind.index] += 1
-        if failures[kind.index] == 1 { examples[kind.index] = example() }
+        if failures[kind.index] == 1 {
+            let text = example()
+            examples[kind.index] = text
+            if failureCount == 1 { onFirstFailure("\(kind.rawValue): \(text)") }
+        }
         distribution.recordFailure(now: loop.now)
     }
 
@@ -296,10 +313,11 @@ public final class HoldClient {
         if hasEnded { return }
         hasEnded = true
         endedAt = loop.now
-        distribution.advance(now: loop.now, gauges: gauges)
+        distribution.advance(now: loop.now, gauges: gauges, held: reader.pointee.held)
         flushLines()
         query?.cancel()
         query = nil
+        ownDelay?.close()
         for timer in [timer, windowTimer, resolveTimer] { timer?.close() }
         for case let connection? in connections {
             // A server that is still to answer learns at once that nobody waits.
@@ -317,12 +335,17 @@ public final class HoldClient {
 
     var hold: HoldMachine { machine.pointee }
     var podNames: [String] { reader.pointee.pods.names }
-    var lastPods: [Int16] { reader.pointee.lastPods }
+    var delays: LatencyHistogram { ownDelay?.delays ?? LatencyHistogram() }
+    var held: [Int] { reader.pointee.held }
     var isRunning: Bool { windowTimer != nil && !hasEnded }
     var now: Instant { endedAt ?? loop.now }
 
     /// Failures of all kinds.
     public var failureCount: Int { failures.reduce(0, +) }
+    /// Those of them that are the target's, or nobody's: not this machine's own trouble.
+    public var remoteFailureCount: Int {
+        zip(FailureKind.allCases, failures).reduce(0) { $0 + ($1.0.isLocal ? 0 : $1.1) }
+    }
     /// Requests that were answered with a status of 2xx.
     public var answeredCount: Int { distribution.total }
 }

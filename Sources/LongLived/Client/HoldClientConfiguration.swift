@@ -28,6 +28,9 @@ public struct HoldClientConfiguration: Sendable {
     public var sources: [IPAddress] = []
     /// Connections at once from one of ``sources``.
     public var perSource = 10_000
+    /// Pods that are known to share the answers, whether they have answered or not; nil where only
+    /// those count that are alive.
+    public var pods: Int?
     /// Decides about pauses.
     public var seed: UInt64 = 0
 

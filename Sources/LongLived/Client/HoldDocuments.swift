@@ -18,6 +18,7 @@ extension HoldReport {
         writer.member("reconnects", integer: hold.reconnects)
         writer.member("closedidle", integer: hold.closedIdle)
         writer.member("sent", integer: hold.sent)
+        writer.member("unsent", integer: hold.unsent)
         writer.member("answered", integer: hold.answered)
         writer.member("lost", integer: hold.lost)
         writer.member("unanswered", integer: hold.inFlight)
@@ -29,13 +30,9 @@ extension HoldReport {
         }
         write("latencyms", latencies, to: &writer)
         write("connectms", connectTimes, to: &writer)
-        writer.key("failures")
-        writer.beginObject()
-        for (kind, count, _) in failures {
-            writer.key(kind.rawValue)
-            writer.integer(count)
-        }
-        writer.endObject()
+        write("owndelayms", delays, to: &writer)
+        writeFailures("failures", isLocal: false, to: &writer)
+        writeFailures("localfailures", isLocal: true, to: &writer)
         writePods(to: &writer)
         writeSpells(to: &writer)
         writeSeries(to: &writer)
@@ -61,9 +58,28 @@ extension HoldReport {
         writer.endObject()
     }
 
+    private func writeFailures(
+        _ name: StaticString, isLocal: Bool, to writer: inout JSONWriter
+    ) {
+        writer.key(name)
+        writer.beginObject()
+        for (kind, count, _) in failures where kind.isLocal == isLocal {
+            writer.key(kind.rawValue)
+            writer.integer(count)
+        }
+        writer.endObject()
+    }
+
     private func writePods(to writer: inout JSONWriter) {
         write("imbalance", imbalance, to: &writer)
         write("jain", jainIndex, to: &writer)
+        write("recentjain", recentJainIndex, to: &writer)
+        if distribution.promised > 0 {
+            writer.member("podspromised", integer: distribution.promised)
+        } else {
+            writer.memberNull("podspromised")
+        }
+        writer.member("podssharing", integer: sharing)
         writer.key("pods")
         writer.beginArray()
         for pod in pods {
@@ -71,8 +87,10 @@ extension HoldReport {
             writer.member("name", string: pod.name)
             writer.member("count", integer: pod.count)
             writer.member("share", double: Double(pod.count) / Double(max(distribution.total, 1)))
+            writer.member("fair", double: pod.fair)
             writer.member("recent", integer: pod.recent)
             writer.member("connections", integer: pod.connections)
+            writer.member("gone", bool: pod.isGone)
             writer.endObject()
         }
         writer.endArray()
@@ -91,52 +109,56 @@ extension HoldReport {
             writer.member("pod", string: pods[spell.pod].name)
             writer.member("fromseconds", double: spell.from.inSeconds)
             write("untilseconds", spell.until?.inSeconds, to: &writer)
+            writer.member("gone", bool: spell.isGone)
             writer.endObject()
         }
         writer.endArray()
+        writer.member("belowfairshareomitted", integer: distribution.fairShare.furtherSpells)
     }
 
     /// Answers in the order of `pods`.
     private func writeSeries(to writer: inout JSONWriter) {
+        writer.member("seriesgrainseconds", integer: distribution.grain)
         writer.key("series")
         writer.beginArray()
-        for (index, window) in distribution.windows.enumerated() {
+        for window in distribution.series {
             writer.beginObject()
-            writer.member("second", integer: index)
+            writer.member("second", integer: window.start)
+            writer.member("seconds", integer: window.seconds)
             writer.member("open", integer: window.gauges.open)
             writer.member("inflight", integer: window.gauges.inFlight)
             writer.member("failures", integer: window.failures)
+            writer.member("sharing", integer: window.sharing(promised: distribution.promised))
             write("jain", jain(window), to: &writer)
             writer.key("counts")
             writer.beginArray()
-            for pod in pods.indices { writer.integer(count(window, pod)) }
+            for pod in pods.indices { writer.integer(window.count(of: pod)) }
             writer.endArray()
             writer.endObject()
         }
         writer.endArray()
     }
 
-    private func count(_ window: Distribution.Window, _ pod: Int) -> UInt32 {
-        pod < window.counts.count ? window.counts[pod] : 0
-    }
-
-    /// Over the pods that were known then.
+    /// Over the pods that share in it.
     private func jain(_ window: Distribution.Window) -> Double? {
-        Evenness.jainIndex(window.counts.lazy.map(Double.init))
+        jainIndex(of: [window])
     }
 
-    /// The series, one line a second and one column a pod (RFC 4180, but for its line ends).
+    /// The series, one line a second (or as many as `seconds` says) and one column a pod (RFC 4180,
+    /// but for its line ends).
     public var csv: [UInt8] {
-        var text = Array("second,open,inflight,failures,jain".utf8)
+        var text = Array("second,seconds,open,inflight,failures,sharing,jain".utf8)
         for pod in pods {
             text.append(UInt8(ascii: ","))
             text.append(contentsOf: HoldReport.csvField(pod.name).utf8)
         }
         text.append(UInt8(ascii: "\n"))
-        for (index, window) in distribution.windows.enumerated() {
-            var line = "\(index),\(window.gauges.open),\(window.gauges.inFlight),\(window.failures)"
-            line += "," + (jain(window).map { decimal($0, 4) } ?? "")
-            for pod in pods.indices { line += ",\(count(window, pod))" }
+        for window in distribution.series {
+            var line = "\(window.start),\(window.seconds),\(window.gauges.open)"
+            line += ",\(window.gauges.inFlight),\(window.failures)"
+            line += ",\(window.sharing(promised: distribution.promised))"
+            line += "," + (jain(window).map { "\($0)" } ?? "")
+            for pod in pods.indices { line += ",\(window.count(of: pod))" }
             text.append(contentsOf: line.utf8)
             text.append(UInt8(ascii: "\n"))
         }

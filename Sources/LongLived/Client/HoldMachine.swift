@@ -5,7 +5,8 @@ import Pacing
 ///     state      event                      next state   actions
 ///     queued     room to dial               dialing      dial
 ///     dialing    opened                     waiting      send
-///     dialing    dial failed                backingOff   –
+///     dialing    dial failed                backingOff   – (its request is not sent any more, but
+///                                                        for what this machine failed of)
 ///     waiting    answered, to be kept       thinking     – (no request left: done)
 ///     waiting    answered, to be closed     thinking     close (no request left: done)
 ///     waiting    lost                       backingOff   –
@@ -16,8 +17,9 @@ import Pacing
 ///     backingOff deadline                   queued       – (no request left: done)
 ///     any        all done, or the end       –            finished, once
 ///
-/// A request is drawn from the total when its connection turns to it, and keeps its place through
-/// failed dials; one that was sent and lost is not sent again. At any time
+/// A request is drawn from the total when its connection turns to it. A dial that fails uses it up,
+/// so that a total always comes to its end; one that fails of this machine's own trouble does so
+/// only the tenth time in a row. What was sent and lost is not sent again. At any time
 /// `sent == answered + lost + inFlight`. What is done stays open to the end.
 struct HoldMachine: Sendable {
     struct Configuration: Sendable {
@@ -58,6 +60,17 @@ struct HoldMachine: Sendable {
         case finished
     }
 
+    /// What went with a connection.
+    enum Loss: Equatable, Sendable {
+        /// No request was in flight on it.
+        case nothing
+        /// A request.
+        case request
+        /// A request that followed others on it, before the first byte of its answer: the server
+        /// may have been closing the connection when it was sent (RFC 9112 §9.3.1).
+        case requestOnReused
+    }
+
     private enum Phase: UInt8, Sendable {
         case queued, dialing, waiting, thinking, backingOff, done
     }
@@ -71,6 +84,8 @@ struct HoldMachine: Sendable {
         /// Whether a request was drawn for it that has not been sent.
         var hasRequest = false
         var wasOpened = false
+        /// Whether this connection has answered.
+        var isReused = false
         /// In a row.
         var failures: UInt8 = 0
     }
@@ -114,9 +129,13 @@ struct HoldMachine: Sendable {
     private(set) var peakInFlight = 0
     /// Connections that the server closed between two requests.
     private(set) var closedIdle = 0
+    /// Requests that were not sent, because no connection could be opened for them.
+    private(set) var unsent = 0
 
     /// How far the pace of dialing may fall behind and still be caught up.
     private static let catchUp = Duration.milliseconds(10)
+    /// So often in a row may this machine's own trouble keep a request from being sent.
+    private static let localAttempts = 10
 
     init(configuration: Configuration) {
         self.configuration = configuration
@@ -155,19 +174,25 @@ struct HoldMachine: Sendable {
         if slots[index].wasOpened { reconnects += 1 }
         slots[index].wasOpened = true
         slots[index].isOpen = true
+        slots[index].isReused = false
         send(index, now: now, &actions)
         if allOpenAt == nil, open == slots.count - doneCount { allOpenAt = now }
         proceed(now: now, &actions)
     }
 
-    /// - Parameter outOfPorts: the kernel had no port for its source.
+    /// - Parameter kind: what it failed of; nil for one that does not count, and whose request
+    ///   stays.
     mutating func dialFailed(
-        _ index: Int, outOfPorts: Bool, now: Instant, _ actions: inout [Action]
+        _ index: Int, _ kind: FailureKind?, now: Instant, _ actions: inout [Action]
     ) {
         guard isIn(.dialing, index) else { return }
         dialing -= 1
-        sources.dialFailed(Int(slots[index].source), outOfPorts: outOfPorts)
+        sources.dialFailed(Int(slots[index].source), outOfPorts: kind == .ports)
         backOff(index, now: now)
+        if let kind, !kind.isLocal || slots[index].failures >= HoldMachine.localAttempts {
+            slots[index].hasRequest = false
+            unsent += 1
+        }
         proceed(now: now, &actions)
     }
 
@@ -183,6 +208,7 @@ struct HoldMachine: Sendable {
         inFlight -= 1
         answered += 1
         slots[index].failures = 0
+        slots[index].isReused = true
         cancelDeadline(index)
         if !keepsAlive {
             actions.append(.close(index))
@@ -205,18 +231,22 @@ struct HoldMachine: Sendable {
 
     /// A connection that was open is gone.
     ///
-    /// - Returns: whether a request was lost with it.
-    mutating func lost(_ index: Int, now: Instant, _ actions: inout [Action]) -> Bool {
-        guard slots.indices.contains(index), slots[index].isOpen, !isFinished else { return false }
-        release(index)
-        let isLoss = slots[index].phase == .waiting
-        if isLoss {
-            requestLost(index, now: now)
-        } else {
-            closedIdle += 1
+    /// - Parameter hasBegun: whether some of the answer had come.
+    /// - Returns: what was lost with it.
+    mutating func lost(
+        _ index: Int, hasBegun: Bool, now: Instant, _ actions: inout [Action]
+    ) -> Loss {
+        guard slots.indices.contains(index), slots[index].isOpen, !isFinished else {
+            return .nothing
         }
-        proceed(now: now, &actions)
-        return isLoss
+        release(index)
+        defer { proceed(now: now, &actions) }
+        guard slots[index].phase == .waiting else {
+            closedIdle += 1
+            return .nothing
+        }
+        requestLost(index, now: now)
+        return slots[index].isReused && !hasBegun ? .requestOnReused : .request
     }
 
     /// Does what is due; calling it late is harmless.
@@ -231,7 +261,10 @@ struct HoldMachine: Sendable {
                 actions.append(.timedOut(index))
                 release(index)
                 requestLost(index, now: now)
-            case .thinking, .backingOff: turnToRequest(index, now: now, &actions)
+            case .thinking: turnToRequest(index, now: now, &actions)
+            case .backingOff:
+                sources.retryUnused()
+                turnToRequest(index, now: now, &actions)
             case .queued, .dialing, .done: break
             }
         }
@@ -338,6 +371,12 @@ struct HoldMachine: Sendable {
             slots[index].source = UInt16(clamping: source)
             dialing += 1
             actions.append(.dial(index, source: configuration.sources == 0 ? nil : source))
+        }
+        // No connection will ever close that would make room for those that are left.
+        let queued = queue.count - queueHead
+        if !isFinished, queued > 0, queued + doneCount == slots.count, !sources.hasRoom {
+            unsent += queued
+            finish(&actions)
         }
         // The part that has been worked off goes when it is the larger one.
         if queueHead > 1024, queueHead * 2 > queue.count {

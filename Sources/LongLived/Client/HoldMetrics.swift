@@ -24,8 +24,10 @@ extension HoldClient {
         writer.member("answered", integer: hold.answered)
         writer.member("lost", integer: hold.lost)
         writer.member("reconnects", integer: hold.reconnects)
-        writer.member("failures", integer: failureCount)
-        if let jainIndex {
+        writer.member("unsent", integer: hold.unsent)
+        writer.member("failures", integer: remoteFailureCount)
+        writer.member("localfailures", integer: failureCount - remoteFailureCount)
+        if let jainIndex = report.jainIndex {
             writer.member("jain", double: jainIndex)
         } else {
             writer.memberNull("jain")
@@ -42,16 +44,17 @@ extension HoldClient {
         for (label, count) in LabelledCounts(counts).entries {
             text.sample(count, [("server", label)])
         }
-        if let jainIndex {
-            text.family(
-                "sonde_longlived_client_jain_index", .gauge,
-                help: "Jain's fairness index of all answers so far over the pods that answered.")
-            text.sample(jainIndex)
-        }
+        writeEvenness(to: &text)
         text.family(
             "sonde_longlived_client_failures_total", .counter,
             help: "Dials and requests that failed, by what they failed of.")
-        for kind in FailureKind.allCases {
+        for kind in FailureKind.allCases where !kind.isLocal {
+            text.sample(failures[kind.index], [("kind", kind.rawValue)])
+        }
+        text.family(
+            "sonde_longlived_client_local_failures_total", .counter,
+            help: "The same of this machine's or its name service's own trouble.")
+        for kind in FailureKind.allCases where kind.isLocal {
             text.sample(failures[kind.index], [("kind", kind.rawValue)])
         }
         text.family(
@@ -62,6 +65,30 @@ extension HoldClient {
             "sonde_longlived_client_connect_seconds", .histogram,
             help: "From dial to connection.")
         text.sample(BucketHistogram(connectTimes, upperBounds: BucketHistogram.requestSeconds))
+        text.family(
+            "sonde_longlived_client_own_delay_seconds", .histogram,
+            help: "How late this process came to do what was due, at every moment of the run.")
+        text.sample(BucketHistogram(delays, upperBounds: BucketHistogram.requestSeconds))
+    }
+
+    private func writeEvenness(to text: inout PrometheusText) {
+        let report = report
+        text.family(
+            "sonde_longlived_client_sharing_pods", .gauge,
+            help: "Pods that share the answers now: alive, or promised.")
+        text.sample(report.sharing)
+        if let index = report.jainIndex {
+            text.family(
+                "sonde_longlived_client_jain_index", .gauge,
+                help: "Jain's index of all answers, each pod against the time it was there.")
+            text.sample(index)
+        }
+        if let index = report.recentJainIndex {
+            text.family(
+                "sonde_longlived_client_recent_jain_index", .gauge,
+                help: "Jain's index of the answers in the last five seconds.")
+            text.sample(index)
+        }
     }
 
     private func writeConnections(to text: inout PrometheusText) {
@@ -93,10 +120,9 @@ extension HoldClient {
             "sonde_longlived_client_lost_total", .counter,
             help: "Requests that will not be answered.")
         text.sample(hold.lost)
-    }
-
-    /// Nil without answers.
-    private var jainIndex: Double? {
-        Evenness.jainIndex(distribution.counts.lazy.map(Double.init))
+        text.family(
+            "sonde_longlived_client_unsent_total", .counter,
+            help: "Requests for which no connection could be opened.")
+        text.sample(hold.unsent)
     }
 }

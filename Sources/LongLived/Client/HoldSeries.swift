@@ -3,8 +3,10 @@ import Telemetry
 
 /// What a client has found, for charts.
 extension HoldReport {
-    /// One second of the run.
+    /// One second of the run, or ``seriesGrain``.
     public struct Second: Sendable {
+        /// How long it lasted, in seconds.
+        public let seconds: Int
         /// By pod, as in ``HoldReport/pods``; those that had not answered yet are missing.
         public let answers: [UInt32]
         /// Connections open at its end.
@@ -13,6 +15,8 @@ extension HoldReport {
         public let inFlight: Int
         /// Failures in it.
         public let failures: Int
+        /// Jain's index of the ``recentSeconds`` that end with it; nil without answers.
+        public let recentJainIndex: Double?
     }
 
     /// A time for which a pod had less than half of its fair share, to a second.
@@ -23,24 +27,44 @@ extension HoldReport {
         public let from: Duration
         /// Since the start of the run; nil where it never had four fifths of its share again.
         public let until: Duration?
+        /// Whether it ended because the pod was gone.
+        public let isGone: Bool
     }
 
     /// Fair shares are judged over so many seconds.
     public static let recentSeconds = FairShare.span
 
+    /// So many seconds of a long run are one in ``series``.
+    public var seriesGrain: Int { distribution.grain }
+
     /// All seconds that are over, from the first.
     public var series: [Second] {
-        distribution.windows.map { window in
-            Second(
-                answers: window.counts, open: Int(window.gauges.open),
-                inFlight: Int(window.gauges.inFlight), failures: Int(window.failures))
+        let windows = distribution.series
+        let reach = max(1, FairShare.span / distribution.grain)
+        return windows.indices.map { index in
+            let window = windows[index]
+            return Second(
+                seconds: window.seconds, answers: window.counts, open: Int(window.gauges.open),
+                inFlight: Int(window.gauges.inFlight), failures: Int(window.failures),
+                recentJainIndex: jainIndex(of: windows[...index].suffix(reach)))
         }
+    }
+
+    func jainIndex(of windows: ArraySlice<Distribution.Window>) -> Double? {
+        var counts = Array(repeating: 0, count: pods.count)
+        var fair = Array(repeating: 0.0, count: pods.count)
+        for window in windows {
+            for (pod, count) in window.counts.enumerated() { counts[pod] += Int(count) }
+            FairShare.addShares(of: window, promised: distribution.promised, to: &fair)
+        }
+        let shares = Distribution.fractions(fair, of: counts.reduce(0, +))
+        return Evenness.jainIndex(zip(counts, shares).map { (Double($0), $1) })
     }
 
     /// In the order in which they were noticed.
     public var spells: [Spell] {
         distribution.fairShare.spells.map {
-            Spell(pod: pods[$0.pod].name, from: $0.from, until: $0.until)
+            Spell(pod: pods[$0.pod].name, from: $0.from, until: $0.until, isGone: $0.isGone)
         }
     }
 

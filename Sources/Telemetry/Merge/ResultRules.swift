@@ -142,12 +142,18 @@ extension ResultTable.Rule {
         case .keyed(let key, let members):
             guard case .array(let elements) = value else { return value }
             return .array(elements.map { Self.element($0, key, members, among: elements) })
-        case .imbalance(let array, let count):
-            return .optional(Evenness.imbalance(Self.counts(siblings[array], count)))
-        case .jainIndex(let array, let count):
-            return .optional(Evenness.jainIndex(Self.counts(siblings[array], count)))
+        case .imbalance(let array, let count, let fair):
+            return .optional(Evenness.imbalance(Self.portions(siblings[array], count, fair)))
+        case .jainIndex(let array, let count, let fair):
+            return .optional(Evenness.jainIndex(Self.portions(siblings[array], count, fair)))
         case .share: return .null
         }
+    }
+
+    private static func portions(
+        _ array: ResultValue?, _ count: String, _ fair: String
+    ) -> [Evenness.Portion] {
+        Array(zip(counts(array, count), counts(array, fair)))
     }
 
     private static func counts(_ array: ResultValue?, _ count: String) -> [Double] {

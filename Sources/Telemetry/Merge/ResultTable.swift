@@ -49,10 +49,11 @@ public struct ResultTable: Sendable {
         case histogram([(name: String, Statistic)])
         /// An array of objects, of which those with the same value of `key` become one.
         case keyed(by: String, [Member])
-        /// Computed anew: by how much a count's largest value exceeds their mean, within an array.
-        case imbalance(array: String, count: String)
-        /// Computed anew: Jain's index of the counts in an array.
-        case jainIndex(array: String, count: String)
+        /// Computed anew: by how much a count's largest value exceeds its fair share (a member of
+        /// the same objects, 0 to 1), within an array.
+        case imbalance(array: String, count: String, fair: String)
+        /// Computed anew: Jain's index of the counts in an array, each against its fair share.
+        case jainIndex(array: String, count: String, fair: String)
         /// Inside ``keyed(by:_:)``, computed anew: a count over the sum of all.
         case share(of: String)
     }

@@ -16,8 +16,11 @@ struct LongLivedClientCommand: ParsableCommand {
 
             Lines that nobody reads fast enough hold the client up: --quiet does without them.
 
-            A pod is known by the field Pod-Id, else by a text `Response from Pod <id>`. Exit \
-            code 1 with more failures than --max-failures, or without any answer.
+            A pod is known by the field Pod-Id, else by a text `Response from Pod <id>`. It shares \
+            the answers while it is alive: it answers, or holds a connection; a name that is gone \
+            does not count, but for as many pods as --pods promises. Exit code 1 with more \
+            failures than --max-failures, or without any answer; 71 where this machine's own \
+            trouble (names that do not resolve, descriptors, ports) was all there was.
             """)
 
     @Argument(help: ArgumentHelp("What to ask for: http://host[:port][/path].", valueName: "url"))
@@ -39,13 +42,30 @@ struct LongLivedClientCommand: ParsableCommand {
     var duration: PositiveDuration?
 
     @Option(
+        help: ArgumentHelp(
+            """
+            First wait so long for an answer with status 200, which is not counted; without one \
+            it is exit code 69 (default: not at all).
+            """, valueName: "duration"))
+    var waitForTarget: PositiveDuration?
+
+    @Option(
         help: ArgumentHelp("The longest an answer may take; 0 for any time.", valueName: "time"))
     var timeout = NonnegativeDuration(.seconds(120))
 
     @Option(
         help: ArgumentHelp(
-            "More failures than this are exit code 1; the client goes on all the same.",
-            valueName: "number"))
+            """
+            So many pods share the answers, whether they answer or not (default: those alive).
+            """, valueName: "count"))
+    var pods: PositiveCount?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            More failures than this are exit code 1; the client goes on all the same. This \
+            machine's own trouble does not count.
+            """, valueName: "number"))
     var maxFailures = 0
 
     @Option(help: ArgumentHelp("Decides about the pauses (default: the clock).", valueName: "seed"))
@@ -86,14 +106,20 @@ struct LongLivedClientCommand: ParsableCommand {
                     + "limit is \(EventLoop.descriptorLimit) (see ulimit -n, or use more processes)"
             )
         }
-        let report = try HoldRun(
-            configuration: configuration(), output: output, metrics: metrics
+        let client = try HoldRun(
+            configuration: configuration(), output: output, metrics: metrics,
+            waitLimit: waitForTarget?.duration
         ).run()
-        if report.failureCount > maxFailures {
+        if client.remoteFailureCount > maxFailures {
             throw Failure.failed(
-                "\(report.failureCount) failures, more than --max-failures \(maxFailures)")
+                "\(client.remoteFailureCount) failures, more than --max-failures \(maxFailures)")
         }
-        if report.answeredCount == 0 { throw Failure.failed("no answer at all") }
+        guard client.answeredCount == 0 else { return }
+        if client.remoteFailureCount == 0, let first = client.report.failures.first {
+            throw Failure.system(
+                "no answer at all, and not for the target's sake: \(first.example)")
+        }
+        throw Failure.failed("no answer at all")
     }
 
     private func configuration() -> HoldClientConfiguration {
@@ -108,6 +134,7 @@ struct LongLivedClientCommand: ParsableCommand {
         configuration.dialing = opening.openConcurrency.count
         configuration.connectTimeout = opening.connectTimeout.duration
         configuration.resolveInterval = opening.resolveEvery?.duration
+        configuration.pods = pods?.count
         configuration.sources = opening.sourceAddr
         configuration.perSource = opening.perSource.count
         return configuration

@@ -34,7 +34,8 @@ struct LongLivedPage {
     }
 
     private var figures: [HeadlineFigure] {
-        let failed = report.failures.reduce(0) { $0 + $1.count }
+        let failed = report.failures.reduce(0) { $0 + ($1.kind.isLocal ? 0 : $1.count) }
+        let gone = report.pods.count { $0.isGone }
         return [
             HeadlineFigure(
                 "answers", FigureText.count(report.answered),
@@ -44,11 +45,13 @@ struct LongLivedPage {
                 detail: "\(FigureText.count(report.reconnects)) reconnects",
                 tone: failed == 0 ? .good : .bad),
             HeadlineFigure(
-                "pods", FigureText.count(report.pods.count),
-                detail: "largest \(figure(report.imbalance)) times the mean"),
+                "pods", FigureText.count(report.sharing),
+                detail: (gone > 0 ? "and \(FigureText.count(gone)) gone; " : "")
+                    + "largest \(figure(report.imbalance)) times its fair share"),
             HeadlineFigure(
                 "Jain's index", figure(report.jainIndex),
-                detail: "1 is even; last \(HoldReport.recentSeconds) s: \(figure(recentJain))"),
+                detail: "1 is even; last \(HoldReport.recentSeconds) s: "
+                    + figure(report.recentJainIndex)),
             HeadlineFigure(
                 "connections", FigureText.count(report.connections),
                 detail: report.allOpenAfter.map {
@@ -57,20 +60,24 @@ struct LongLivedPage {
             HeadlineFigure(
                 "latency, p50", FigureText.duration(report.latencies.percentile(50)),
                 detail: "p99 \(FigureText.duration(report.latencies.percentile(99)))"),
+            HeadlineFigure(
+                "own delay, p99", FigureText.duration(report.delays.percentile(99)),
+                detail: report.isDelayedByItself
+                    ? "a tenth or more of the slowest latencies" : "how late this process was",
+                tone: report.isDelayedByItself ? .bad : .plain),
         ]
     }
 
-    private var recentJain: Double? {
-        Evenness.jainIndex(report.pods.lazy.map { Double($0.recent) })
-    }
-
+    /// As in the text: both say the same.
     private func figure(_ value: Double?) -> String {
-        value.map { FigureText.number($0) } ?? FigureText.nothing
+        value.map { HoldReport.figure($0) } ?? FigureText.nothing
     }
 
     // MARK: - Over time
 
-    private var span: ClosedRange<Duration> { .zero ... .seconds(max(1, report.series.count)) }
+    private var span: ClosedRange<Duration> {
+        .zero ... .seconds(max(1, report.series.count * report.seriesGrain))
+    }
 
     /// By pod, in the order of their names: its answers in each second.
     private var series: [StackedSeriesChart.Series] {
@@ -79,7 +86,9 @@ struct LongLivedPage {
         return order.enumerated().map { place, pod in
             .init(
                 Category(report.pods[pod].name, .series(place)),
-                values: seconds.map { pod < $0.answers.count ? Double($0.answers[pod]) : 0 },
+                values: seconds.map {
+                    pod < $0.answers.count ? Double($0.answers[pod]) / Double($0.seconds) : 0
+                },
                 total: report.pods[pod].count)
         }
     }
@@ -88,7 +97,10 @@ struct LongLivedPage {
         var chart = StackedSeriesChart(
             title: "Share of each pod", span: span, unit: "answers", series: series)
         chart.isShare = true
-        let count = report.pods.count
+        let count = report.sharing
+        // Behind names that are gone, and pods that never answered, the others' colours meet
+        // elsewhere.
+        if report.pods.count != count { return chart }
         chart.caption = "Even where the colours meet at the dashed lines."
         chart.references = (1..<max(1, min(count, Tint.seriesCount))).map {
             .init("fair share of \(count) pods", value: Double($0) / Double(count))
@@ -103,23 +115,14 @@ struct LongLivedPage {
 
     /// Over as many seconds as fair shares are judged over: single seconds have few answers.
     private var jain: StackedSeriesChart {
-        var sums = Array(repeating: 0.0, count: report.pods.count)
-        let seconds = report.series
-        let values = seconds.indices.map { index in
-            for (pod, count) in seconds[index].answers.enumerated() { sums[pod] += Double(count) }
-            let gone = index - HoldReport.recentSeconds
-            if gone >= 0 {
-                for (pod, count) in seconds[gone].answers.enumerated() {
-                    sums[pod] -= Double(count)
-                }
-            }
-            return Evenness.jainIndex(sums) ?? 0
-        }
+        let values = report.series.map { $0.recentJainIndex ?? 0 }
         let name = "over the last \(HoldReport.recentSeconds) s"
         var chart = StackedSeriesChart(
             title: "Jain's index", span: span, unit: "Jain's index",
             series: [.init(Category(name, .neutral), values: values)])
-        chart.caption = "1 where all pods answered equally often, 1/n where one of n did alone."
+        chart.caption =
+            "1 where all pods answered equally often, 1/n where one of n did alone; nothing where "
+            + "nobody did."
         chart.references = [.init("even", value: 1)]
         return chart
     }
@@ -161,7 +164,9 @@ struct LongLivedPage {
         var rows = sorted.prefix(Self.podLimit).map { pod -> [Table.Cell] in
             [
                 .init(pod.name), .count(pod.count), share(pod.count, of: total),
-                share(pod.recent, of: recent), .count(pod.connections),
+                report.answered > 0 ? .percent(pod.fair) : .init(FigureText.nothing),
+                pod.isGone ? .init("gone") : share(pod.recent, of: recent),
+                .count(pod.connections),
             ]
         }
         let rest = sorted.dropFirst(Self.podLimit)
@@ -171,12 +176,13 @@ struct LongLivedPage {
             }
             rows.append([
                 .init("\(rest.count) more"), .count(counts.0), share(counts.0, of: total),
-                share(counts.1, of: recent), .count(counts.2),
+                .percent(rest.reduce(0) { $0 + $1.fair }), share(counts.1, of: recent),
+                .count(counts.2),
             ])
         }
         return Table(
             columns: [
-                .text("pod"), .number("answers"), .number("share"),
+                .text("pod"), .number("answers"), .number("share"), .number("fair share"),
                 .number("share", unit: "last \(HoldReport.recentSeconds) s"),
                 .number("connections", unit: "at the end"),
             ], rows: rows, emptyText: "No request was answered.")
@@ -198,7 +204,8 @@ struct LongLivedPage {
             rows: all.prefix(Self.spellLimit).map { spell in
                 [
                     .init(spell.pod), seconds(spell.from),
-                    spell.until.map { seconds($0) } ?? "the end",
+                    spell.until.map { spell.isGone ? .init("its own end") : seconds($0) }
+                        ?? "the end",
                     spell.until.map { seconds($0 - spell.from) } ?? .init(FigureText.nothing),
                 ]
             }, emptyText: "No pod fell below half of its fair share.")
@@ -214,17 +221,26 @@ struct LongLivedPage {
         Table(
             columns: [.text("kind"), .number("count"), .text("the first")],
             rows: report.failures.map {
-                [.init($0.kind.rawValue), .count($0.count, tone: .bad), .init($0.example)]
+                [
+                    .init($0.kind.rawValue + ($0.kind.isLocal ? " (here)" : "")),
+                    .count($0.count, tone: $0.kind.isLocal ? .plain : .bad), .init($0.example),
+                ]
             }, emptyText: "Nothing failed.")
     }
 
     private var notes: [String] {
         [
-            "A fair share is the answers divided by all pods that have answered so far.",
-            "\(FigureText.count(report.answered)) of \(FigureText.count(report.sent)) requests "
-                + "were answered, \(FigureText.count(report.lost)) lost with their connection, "
-                + "\(FigureText.count(report.inFlight)) unanswered at the end; at most "
-                + "\(FigureText.count(report.peakInFlight)) were in flight at once.",
+            "A fair share is an even part of the answers of each second in which a pod was alive: "
+                + "answered, held a connection, or was promised with --pods.",
+            "Own delay is how late this process came to do what was due, at every moment of the "
+                + "run: an answer may have waited as long before it was read.",
         ]
+            + (report.seriesGrain > 1
+                ? ["\(report.seriesGrain) seconds are one column: the run was long."] : []) + [
+                "\(FigureText.count(report.answered)) of \(FigureText.count(report.sent)) requests "
+                    + "were answered, \(FigureText.count(report.lost)) lost with their connection, "
+                    + "\(FigureText.count(report.inFlight)) unanswered at the end; at most "
+                    + "\(FigureText.count(report.peakInFlight)) were in flight at once."
+            ]
     }
 }
