@@ -184,6 +184,25 @@ class ObjectTests(unittest.TestCase):
                     self.assertNotIn("backoffLimitPerIndex", spec)
                     self.assertEqual(spec["backoffLimit"], spec["completions"])
 
+    def test_what_measures_a_service_waits_until_it_has_endpoints(self):
+        for values, wait in [("full", "2m"), ("defaults", "60s")]:
+            made = rendered(values, settings=("longlived.client.enabled=true",))
+            for _, _, container in containers(made):
+                if container["name"] == "client" and "--quiet" in container["args"]:
+                    self.assertIn(f"--wait-for-target={wait}", container["args"])
+        off = rendered("full", settings=("longlived.client.waitForTarget=0s",))
+        for _, _, container in containers(off):
+            self.assertFalse([part for part in container["args"] if "--wait-for" in str(part)])
+
+    def test_long_lived_clients_know_how_many_pods_the_chart_s_servers_have(self):
+        for settings, expected in [((), ["--pods=2"]),
+                                   (("longlived.client.url=http://elsewhere/",), [])]:
+            container, = (container for owner, _, container
+                          in containers(rendered("full", settings=settings))
+                          if label(owner["metadata"]) == "longlived-client")
+            found = [part for part in container["args"] if str(part).startswith("--pods=")]
+            self.assertEqual(found, expected)
+
     def test_the_external_target_can_have_a_namespace_of_its_own(self):
         for values, own in [("full", "egw-outside"), ("defaults", None)]:
             made = self.sets[values]
