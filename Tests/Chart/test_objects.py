@@ -186,11 +186,14 @@ class ObjectTests(unittest.TestCase):
 
     def test_what_measures_a_service_waits_until_it_has_endpoints(self):
         for values, wait in [("full", "2m"), ("defaults", "60s")]:
-            made = rendered(values, settings=("longlived.client.enabled=true",))
+            made = rendered(values, settings=(
+                "reload.bench.enabled=true", "reload.bench.url=http://proxy.example/",
+                "longlived.client.enabled=true"))
             for _, _, container in containers(made):
-                if container["name"] == "client" and "--quiet" in container["args"]:
+                if container["name"] in ("client", "bench") and "--quiet" in container["args"]:
                     self.assertIn(f"--wait-for-target={wait}", container["args"])
-        off = rendered("full", settings=("longlived.client.waitForTarget=0s",))
+        off = rendered("full", settings=(
+            "reload.bench.waitForTarget=0s", "longlived.client.waitForTarget=0s"))
         for _, _, container in containers(off):
             self.assertFalse([part for part in container["args"] if "--wait-for" in str(part)])
 
