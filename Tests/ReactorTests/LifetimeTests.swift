@@ -47,9 +47,7 @@ import Darwin
             let loop = try EventLoop()
             gone = loop
             let wakeup = try Wakeup(loop: loop) { Issue.record("woken") }
-            wakeup.wake()
             wakeup.close()
-            wakeup.wake()
             try loop.close()
             return wakeup
         }()
