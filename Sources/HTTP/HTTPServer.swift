@@ -36,6 +36,9 @@ public final class HTTPServer {
     private var isPaused = false
     private(set) var isDraining = false
     private var drainTimer: Timer?
+    /// Whether some connection has had more queued than its peer took, since memory was given back.
+    var hasQueuedMuch = false
+    private var memoryTimer: Timer?
     private var drainCompletion: (() -> Void)?
 
     /// What all connections collect.
@@ -178,6 +181,22 @@ public final class HTTPServer {
             for listener in listeners { listener.resume() }
         }
         if isDraining, connections.isEmpty { finishDraining() }
+        if hasQueuedMuch, !isDraining { giveMemoryBackSoon() }
+    }
+
+    /// What slow readers had queued for them goes back to the system, a second after one of them
+    /// has gone: one look at the memory for all that go together.
+    private func giveMemoryBackSoon() {
+        if memoryTimer?.deadline != nil { return }
+        let timer =
+            memoryTimer
+            ?? Timer(loop: loop) { [weak self] in
+                self?.hasQueuedMuch = false
+                ProcessFigures.giveMemoryBack()
+            }
+        timer.setKeepsLoopAlive(false)
+        timer.schedule(after: .seconds(1))
+        memoryTimer = timer
     }
 
     // MARK: Ending
@@ -240,6 +259,8 @@ public final class HTTPServer {
 
     private func closeDeadlines() {
         spare = nil  // it holds the server
+        memoryTimer?.close()
+        memoryTimer = nil
         headDeadlines.close()
         bodyDeadlines.close()
         idleDeadlines.close()

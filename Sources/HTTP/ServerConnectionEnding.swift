@@ -48,7 +48,9 @@ extension ServerConnection {
     }
 
     private func note(_ outcome: TCPConnection.WriteOutcome) {
-        if outcome == .backpressured { exchange?.isBackpressured = true }
+        guard outcome == .backpressured else { return }
+        exchange?.isBackpressured = true
+        server.hasQueuedMuch = true
     }
 
     /// The queue has drained far enough.

@@ -5,8 +5,8 @@ public final class OutputFile {
     private var place: OutputPlace
 
     /// Opens a new file beside the one that is there, whose name it takes with ``commit()``: so an
-    /// earlier result survives whatever goes wrong. `-` is standard output; devices and pipes are
-    /// written as they are.
+    /// earlier result survives whatever goes wrong. `-` and `/dev/stdout` are standard output,
+    /// behind what it has; devices and pipes are written as they are.
     /// - Throws: ``UVError`` whose operation names the path.
     public init(replacing path: String) throws(UVError) {
         place = try OutputPlace(replacing: path)
@@ -71,8 +71,13 @@ struct OutputPlace {
     }
 
     init(replacing path: String) throws(UVError) {
-        if path == "-" {
-            self.init(.output)
+        if let stream = StandardStream(path: path) {
+            self.init(stream)
+            return
+        }
+        // A descriptor by another name: the file behind it is somebody else's.
+        if path.hasPrefix("/dev/") || path.hasPrefix("/proc/") {
+            try self.init(emptying: path)
             return
         }
         // Through a link: it stays, and what it names is replaced.

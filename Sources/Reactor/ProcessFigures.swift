@@ -24,6 +24,10 @@ public struct ProcessFigures: Sendable {
             descriptorLimit: EventLoop.descriptorLimit)
     }
 
+    /// Gives memory that was freed back to the kernel, which allocators do only in part: for after
+    /// a flood. Takes some milliseconds where there is much.
+    public static func giveMemoryBack() { sonde_give_memory_back() }
+
     /// The version of libuv that is linked in.
     public static var libuvVersion: String { String(cString: uv_version_string()) }
 }

@@ -5,6 +5,16 @@ public enum StandardStream: Int32, Sendable {
     case output = 1
     case error = 2
 
+    /// The stream that a path on the command line means; nil for a file of its own. Opened by its
+    /// path, a stream that leads to a file would be emptied and written over.
+    init?(path: String) {
+        switch path {
+        case "-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1": self = .output
+        case "/dev/stderr", "/dev/fd/2", "/proc/self/fd/2": self = .error
+        default: return nil
+        }
+    }
+
     /// Writes all bytes, waiting where a pipe is full. What cannot be written is lost: for messages
     /// on the way; results go through ``deliver(_:)``.
     public func write(_ bytes: [UInt8]) {

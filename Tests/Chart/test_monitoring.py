@@ -10,7 +10,8 @@ import unittest
 
 from promql import Expression, Exported
 from roles import Role, namespace
-from sondetest.processes import fetch, until
+import tools
+from sondetest.processes import Process, fetch, until
 from tools import CHART, CILIUM, HERE, containers, kind, program, rendered
 
 RULES = os.path.join(CHART, "alerts", "rules.yaml")
@@ -202,6 +203,31 @@ class ExportedTests(unittest.TestCase):
                 cls.addClassCleanup(role.__exit__, None, None, None)
                 role.get_when_ready(names[name])
                 cls.exported.read(role.get(names[name], "/metrics")[1])
+        cls.exported.read(cls.turned_away(place))
+
+    @classmethod
+    def turned_away(cls, place):
+        """What an egress client says whose first probes a target has closed: bounds are known."""
+        def run(*arguments):
+            process = Process([tools.sonde, "egw", *arguments], place)
+            process.__enter__()
+            cls.addClassCleanup(process.__exit__, None, None, None)
+            return process
+        def target(allowed):
+            return run("external-target", "--allowed-cidr", allowed, "--listen-port", "1338")
+        closing = target("192.0.2.0/24")
+        closing.wait_until_listening("127.0.0.1", 1338)
+        client = run("client", "--external-target-addr", "127.0.0.1:1338", "--interval", "20ms",
+                     "--listen", "127.0.0.1:2113")
+        client.wait_until_listening("127.0.0.1", 2113)
+
+        def ask(path):
+            return fetch(2113, path, place=place)[1].decode()
+        until(lambda: json.loads(ask("/status"))["misses"]["closed"] > 0, 20, 0.02)
+        closing.end()
+        target("127.0.0.0/8")
+        until(lambda: fetch(2113, "/readyz", place=place)[0] == 200, 20, 0.05)
+        return ask("/metrics")
 
     def test_every_metric_of_alerts_and_dashboards_is_exported(self):
         self.assertIn("sonde_http_requests_total", self.exported.names)

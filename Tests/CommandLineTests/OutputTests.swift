@@ -78,6 +78,21 @@ import Testing
         #expect(both.code == 64)
     }
 
+    @Test("standard output by its other name goes where it leads, behind what is there")
+    func otherName() throws {
+        let folder = try Folder()
+        let line = ([Program.path.path] + Self.demo + ["--json", "/dev/stdout"])
+            .joined(separator: " ")
+        let outcome = try Program.run(
+            ["-c", "exec >\(folder.path("log")); echo first; \(line)"],
+            executable: URL(fileURLWithPath: "/bin/sh"))
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let lines = folder.text("log").split(separator: "\n")
+        #expect(lines.first == "first")
+        #expect(lines.filter { $0.hasPrefix("{") && $0.hasSuffix("}") }.count == 1)
+        #expect(lines.contains { $0.contains("policies") })
+    }
+
     @Test("an earlier result survives a run that is killed")
     func killed() throws {
         let folder = try Folder()

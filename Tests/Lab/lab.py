@@ -17,6 +17,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Support"))
 import clients
+import floods
 import gateway_faults
 import gateways
 import longlived
@@ -68,6 +69,8 @@ SCENARIOS = {
              Run(1000, 50, 300, ("--expect", "deny"), deny=True)),
     "deny-reject": (False, True, "1,000 targets shut one by one, SYNs rejected",
                     Run(1000, 50, 300, ("--expect", "deny"), mode="reject", deny=True)),
+    "floods": (True, False, "pipelined requests, unread answers, bodies without end",
+               floods.floods),
     "proxy": (True, False, "200 clients × 10 connections", proxies.small),
     "proxy-thousand": (False, False, "1,000 clients × 10 connections", proxies.thousand),
     "proxy-large": (True, False, "200 clients × 1,000 connections", proxies.large),
