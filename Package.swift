@@ -8,6 +8,7 @@ let package = Package(
     products: [
         .library(name: "Reactor", targets: ["Reactor", "Pacing"]),
         .library(name: "HTTP", targets: ["HTTP", "HTTPCodec"]),
+        .library(name: "TLS", targets: ["TLS", "Pacing"]),
         .library(name: "JSONCodec", targets: ["JSONCodec"]),
         .executable(name: "sonde", targets: ["sonde"]),
     ],
@@ -21,11 +22,16 @@ let package = Package(
             name: "CLibuv", pkgConfig: "libuv-static",
             providers: [.apt(["libuv1-dev"])]),
 
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
         // Pure: standard library only; bytes and time in, actions out.
         .target(name: "Pacing"),
         .target(name: "HTTPCodec"),
         .target(name: "JSONCodec"),
         .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
+
+        .target(name: "TLS", dependencies: ["COpenSSL", "Pacing"]),
 
         .target(name: "Report", dependencies: ["Telemetry"]),
 
@@ -37,6 +43,8 @@ let package = Package(
                 "Reactor", "HTTPCodec", "Pacing",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
+
+        .target(name: "HTTPSecure", dependencies: ["TLS", "Reactor", "Pacing"]),
 
         // What all instruments share: the HTTP face of a role.
         .target(
@@ -94,6 +102,11 @@ let package = Package(
             path: "Tests/TestSupport"),
 
         .testTarget(name: "PacingTests", dependencies: ["Pacing"]),
+        .testTarget(
+            name: "TLSTests", dependencies: ["TLS", "Reactor", "Pacing", "TestSupport"]),
+        .testTarget(
+            name: "HTTPSecureTests",
+            dependencies: ["HTTPSecure", "TLS", "Reactor", "Pacing", "TestSupport"]),
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),

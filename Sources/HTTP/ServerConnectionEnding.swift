@@ -47,7 +47,7 @@ extension ServerConnection {
         if exchange?.isProcessing != true { settle() }
     }
 
-    private func note(_ outcome: TCPConnection.WriteOutcome) {
+    private func note(_ outcome: WriteOutcome) {
         guard outcome == .backpressured else { return }
         exchange?.isBackpressured = true
         server.hasQueuedMuch = true

@@ -1,14 +1,9 @@
 import CLibuv
 
 extension TCPConnection {
-    /// What became of bytes given to ``write(_:)``.
-    public enum WriteOutcome: Sendable {
-        /// Sent, or queued below the high-water mark: go on.
-        case flowing
-        /// Queued, and the queue is past the high-water mark: wait for ``onWritable``.
-        case backpressured
-        /// Dropped: the connection is not open, or not for writing any more.
-        case closed
+    /// See ``ByteStream/unsentBytes``.
+    public var unsentBytes: Int {
+        state == .open ? stream { uv_stream_get_write_queue_size($0) } : 0
     }
 
     /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
@@ -41,12 +36,6 @@ extension TCPConnection {
         }
         if sent < bytes.count { enqueueWrite(UnsafeRawBufferPointer(rebasing: bytes[sent...])) }
         return outcome
-    }
-
-    /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
-    @discardableResult
-    public func write(_ bytes: [UInt8]) -> WriteOutcome {
-        bytes.withUnsafeBytes { write($0) }
     }
 
     /// Sends a FIN after what is queued (half-close): the peer reads the end and may go on sending.

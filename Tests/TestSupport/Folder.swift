@@ -1,7 +1,7 @@
 import Foundation
 
 /// A folder of its own that goes when the test does.
-public final class Folder {
+public final class Folder: Sendable {
     public let path: String
 
     public init() throws {

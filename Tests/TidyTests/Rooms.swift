@@ -29,6 +29,9 @@ enum Rooms {
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
         "LongLived": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
+        "COpenSSL": Room(),
+        "TLS": Room(ours: ["COpenSSL", "Pacing"]),
+        "HTTPSecure": Room(ours: ["Pacing", "Reactor", "TLS"]),
         "Report": Room(ours: ["Telemetry"], isPure: true),
         "sonde": Room(
             ours: instrument.union([
@@ -38,7 +41,9 @@ enum Rooms {
     ]
 
     /// Everything else a room holds besides Swift files.
-    static let otherFiles: [String: Set<String>] = ["CLibuv": ["module.modulemap", "shim.h"]]
+    static let otherFiles: [String: Set<String>] = [
+        "CLibuv": ["module.modulemap", "shim.h"], "COpenSSL": ["module.modulemap", "shim.h"],
+    ]
 
     static let topLevel: Set<String> = [
         ".ci", ".dockerignore", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md",

@@ -1,0 +1,78 @@
+import COpenSSL
+
+/// The bytes between an OpenSSL session and its connection: what has come and was not read yet, and
+/// what is to be sent. OpenSSL reaches it through a BIO of our own, which holds no buffer.
+final class TLSWire {
+    /// Borrowed for the length of one call.
+    var input = UnsafeRawBufferPointer(start: nil, count: 0)
+    var output: [UInt8] = []
+    /// What was found wrong with the peer's certificate.
+    var verdict: TLSError?
+    /// Whom the session is with, as the sentences name it.
+    let peer: String
+    /// Where tickets go; the context outlives the wire, which its machine holds together with it.
+    private unowned let context: TLSContext
+
+    init(peer: String, context: TLSContext) {
+        self.peer = peer
+        self.context = context
+    }
+
+    // MARK: - OpenSSL's side
+
+    static func makeMethod() -> OpaquePointer? {
+        let type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK
+        guard let method = BIO_meth_new(type, "sonde wire") else { return nil }
+        BIO_meth_set_read(method) { bio, buffer, size in
+            guard let bio, let buffer, let wire = TLSWire.of(bio) else { return -1 }
+            sonde_tls_clear_retry(bio)
+            let count = min(Int(size), wire.input.count)
+            guard count > 0, let source = wire.input.baseAddress else {
+                sonde_tls_retry_read(bio)
+                return -1
+            }
+            UnsafeMutableRawPointer(buffer).copyMemory(from: source, byteCount: count)
+            wire.input = UnsafeRawBufferPointer(rebasing: wire.input[count...])
+            return Int32(count)
+        }
+        BIO_meth_set_write(method) { bio, bytes, size in
+            guard let bio, let bytes, let wire = TLSWire.of(bio) else { return -1 }
+            sonde_tls_clear_retry(bio)
+            wire.output.append(
+                contentsOf: UnsafeRawBufferPointer(start: bytes, count: Int(max(size, 0))))
+            return size
+        }
+        BIO_meth_set_ctrl(method) { _, command, _, _ in command == BIO_CTRL_FLUSH ? 1 : 0 }
+        BIO_meth_set_create(method) { bio in
+            BIO_set_init(bio, 1)
+            return 1
+        }
+        return method
+    }
+
+    private static func of(_ bio: OpaquePointer) -> TLSWire? {
+        BIO_get_data(bio).map { Unmanaged<TLSWire>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private static func of(session: OpaquePointer) -> TLSWire? {
+        SSL_get_rbio(session).flatMap { of($0) }
+    }
+
+    /// A ticket has come: the session is this side's now where 1 is returned.
+    static func received(ticket: OpaquePointer?, of session: OpaquePointer?) -> Int32 {
+        guard let ticket, let session, let wire = of(session: session) else { return 0 }
+        wire.context.keep(ticket, for: wire.peer)
+        return 1
+    }
+
+    /// Notes what is wrong with the certificate that is being looked at.
+    static func judged(isGood: Bool, _ store: OpaquePointer?) {
+        guard !isGood, let store,
+            let session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+            let wire = of(session: OpaquePointer(session))
+        else { return }
+        wire.verdict = CertificateVerdict.error(
+            code: X509_STORE_CTX_get_error(store),
+            certificate: X509_STORE_CTX_get_current_cert(store), peer: wire.peer)
+    }
+}
