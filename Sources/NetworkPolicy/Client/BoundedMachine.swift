@@ -283,7 +283,9 @@ struct BoundedMachine: ProbePacing, Sendable {
             ring.rotate(turn: now - due <= BoundedMachine.burst ? due : now)
             rateGate = max(rateGate, now - BoundedMachine.burst) + spacing
             ledger.launched(target, lowerLoad: flag, now: now, &actions)
-            let patient = ledger.targets[target].attempts % BoundedMachine.patientShare == 0
+            // Each target's in another round: all in the same one would hold all slots together.
+            let turn = UInt32(truncatingIfNeeded: target) &+ ledger.targets[target].attempts
+            let patient = turn % BoundedMachine.patientShare == 0
             let number = flights.open(target: target, patient: patient, now: now)
             actions.append(.launch(flight: number, target: target))
             if !isGateOpen, configuration.expectation == .deny {

@@ -200,9 +200,10 @@ import Testing
         }
     }
 
-    @Test("slots for less than one probe a target: nobody starves, everybody is found")
-    func scarceSlots() {
-        let count = 2000
+    @Test(
+        "slots for less than one probe a target: nobody starves, everybody is found",
+        arguments: [(2000, 400), (1000, 896)])
+    func scarceSlots(count: Int, slots: Int) {
         var random = SeededRandom(seed: 3)
         var network = SimulatedNetwork(
             changes: (0..<count).map { _ in
@@ -210,13 +211,13 @@ import Testing
             })
         var configuration = BoundedMachine.Configuration()
         configuration.usesGate = false
-        configuration.maxInFlight = 400
+        configuration.maxInFlight = slots
         configuration.maxRate = 100_000
         var machine = BoundedMachine(policies: Array(0..<count), configuration: configuration)
-        let interval = Duration.milliseconds(2000 * 328 / 400)
+        let interval = Duration.milliseconds(count * 328 / slots)
         network.run(&machine, until: t0 + .seconds(60))
         check(machine, network, slack: interval * 1.5, "scarce slots")
-        #expect(network.peakInFlight <= 400)
+        #expect(network.peakInFlight <= slots)
         #expect(network.largestGap.max() ?? .zero <= interval * 1.5)
     }
 
