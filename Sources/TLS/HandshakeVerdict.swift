@@ -7,7 +7,7 @@ enum HandshakeVerdict {
             return TLSError(.protocolViolation, "\(peer) broke the rules of TLS\(reason(code))")
         }
         let number = sonde_tls_error_reason(code)
-        // OpenSSL counts the alerts that come from the peer from 1000 (ssl.h, SSL_AD_REASON_OFFSET).
+        // Alerts of the peer are counted from there (ssl.h).
         if number >= SSL_AD_REASON_OFFSET { return alert(number - SSL_AD_REASON_OFFSET, peer) }
         switch number {
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST,

@@ -53,12 +53,11 @@ import Testing
                     visit.failure
                         == "certificate of localhost:\(server.port) is for example.org, "
                         + "www.example.org, 192.0.2.7, not for localhost")
+                let refusal = "the client does not accept our certificate (alert: bad certificate)"
                 when(loop, { !server.failures.isEmpty || !server.ends.isEmpty }) {
                     #expect(
                         server.failures + server.ends.map { $0 ?? "" }
-                            == [
-                                "the client does not accept our certificate (alert: bad certificate)"
-                            ])
+                            == [refusal])
                     server.close()
                     client.close()
                 }
