@@ -214,19 +214,19 @@ class ExportedTests(unittest.TestCase):
             cls.addClassCleanup(process.__exit__, None, None, None)
             return process
         def target(allowed):
-            return run("external-target", "--allowed-cidr", allowed, "--listen-port", "1338")
+            return run("external-target", "--allowed-cidr", allowed, "--listen-port", "1339")
         closing = target("192.0.2.0/24")
-        closing.wait_until_listening("127.0.0.1", 1338)
-        client = run("client", "--external-target-addr", "127.0.0.1:1338", "--interval", "20ms",
-                     "--listen", "127.0.0.1:2113")
-        client.wait_until_listening("127.0.0.1", 2113)
+        closing.wait_until_listening("127.0.0.1", 1339)
+        client = run("client", "--external-target-addr", "127.0.0.1:1339", "--interval", "20ms",
+                     "--listen", "127.0.0.1:2114")
+        client.wait_until_listening("127.0.0.1", 2114)
 
         def ask(path):
-            return fetch(2113, path, place=place)[1].decode()
-        until(lambda: json.loads(ask("/status"))["misses"]["closed"] > 0, 20, 0.02)
+            return fetch(2114, path, place=place)[1].decode()
+        until(lambda: re.search(r'misses_total\{kind="closed"\} [1-9]', ask("/metrics")), 20, 0.02)
         closing.end()
         target("127.0.0.0/8")
-        until(lambda: fetch(2113, "/readyz", place=place)[0] == 200, 20, 0.05)
+        until(lambda: fetch(2114, "/readyz", place=place)[0] == 200, 20, 0.05)
         return ask("/metrics")
 
     def test_every_metric_of_alerts_and_dashboards_is_exported(self):
