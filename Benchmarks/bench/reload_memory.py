@@ -39,7 +39,9 @@ def measure(rows, folder, address):
                 memory = kernel.resident(bench.pid)
             except (FileNotFoundError, ProcessLookupError, IndexError):
                 break
-            size = os.path.getsize(path)
+            # Under another name until it is complete.
+            size = max((entry.stat().st_size for entry in os.scandir(folder)
+                        if entry.name.startswith("data.csv")), default=0)
             # A row has about 36 bytes.
             if early is None and size > 3.6 * rows:
                 early = memory

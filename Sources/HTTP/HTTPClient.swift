@@ -206,8 +206,9 @@ public final class HTTPClient {
     }
 
     private func callsExpire() {
-        let now = loop.now
-        while let call = callDeadlines.popExpired(now: now) {
+        // Not those that have passed since: what came before them may still lie in the kernel.
+        let heardUntil = loop.heardUntil
+        while let call = callDeadlines.popExpired(now: heardUntil) {
             call.token = nil
             // Waiting for a connection of one's own is nobody else's doing.
             call.fail(HTTPError(.timedOut, fault: call.isWaiting ? .local : .remote))

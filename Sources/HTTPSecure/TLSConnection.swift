@@ -121,7 +121,6 @@ where Lower.Failure: Equatable {
         self.lower = lower
         self.endpoint = endpoint
         self.onHandshake = onHandshake
-        deadline = endpoint.handshakes.start(self)
         // The stream below holds this connection as long as it is open.
         lower.context = self
         lower.onRead = { lower, bytes in TLSConnection.of(lower)?.received(bytes) }
@@ -133,6 +132,8 @@ where Lower.Failure: Equatable {
         lower.onClose = { [self] _ in lowerClosed() }
         lower.resumeReading()
         step { $0.start(now: $1, &$2) }
+        // After the machine's own, which must not be the later one when this is called.
+        if state == .handshaking { deadline = endpoint.handshakes.start(self) }
     }
 
     private static func of(_ lower: Lower) -> TLSConnection? {
@@ -163,13 +164,17 @@ where Lower.Failure: Equatable {
         guard state == .open else { return .closed }
         var actions: [TLSMachine.Action] = []
         machine.write(bytes, &actions)
+        if case .failed(let error)? = actions.last {
+            loop.enqueue { [self] in ended(.failure(.tls(error))) }
+            return .closed
+        }
         return lower.write(machine.takeOutput())
     }
 
     /// Sends the close alert, and ends the direction of the stream below.
     public func endWriting() {
         guard state == .open else { return }
-        step { machine, _, actions in machine.close(&actions) }
+        step { machine, _, actions in machine.endWriting(&actions) }
         lower.endWriting()
     }
 
@@ -279,14 +284,15 @@ where Lower.Failure: Equatable {
         case .handshaking:
             let completion = onHandshake
             leave()
-            lower.closeAfterWriting()  // the alert that says why goes out first
+            // The alert that says why goes out first, unless the peer takes nothing anyway.
+            if lower.unsentBytes == 0 { lower.closeAfterWriting() } else { lower.abort() }
             if case .failure(let failure) = end { completion?(self, .failure(failure)) }
         case .open:
             guard !hasEnded else { return }
             hasEnded = true
-            // A clean end is read like bytes; a failure is told at once, but after the bytes.
+            // Behind the bytes where they are read; a failure waits for no reader that rests.
             let isFailure = if case .failure = end { true } else { false }
-            if waiting.isEmpty, isReading || isFailure { tell(end) } else { waitingEnd = end }
+            if isReading ? waiting.isEmpty : isFailure { tell(end) } else { waitingEnd = end }
         }
     }
 

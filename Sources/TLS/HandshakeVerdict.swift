@@ -8,7 +8,9 @@ enum HandshakeVerdict {
         }
         let number = sonde_tls_error_reason(code)
         // Alerts of the peer are counted from there (ssl.h).
-        if number >= SSL_AD_REASON_OFFSET { return alert(number - SSL_AD_REASON_OFFSET, peer) }
+        if (SSL_AD_REASON_OFFSET..<SSL_AD_REASON_OFFSET + 256).contains(number) {
+            return alert(number - SSL_AD_REASON_OFFSET, peer)
+        }
         switch number {
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST,
             SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_BAD_RECORD_TYPE:

@@ -40,7 +40,7 @@ public final class TLSContext {
     }
 
     /// Reads the files again: new connections use what they hold now, those under way keep what
-    /// they began with, and tickets stay good.
+    /// they began with, and the tickets that a server gave out stay good.
     /// - Throws: ``TLSError``; the context then goes on with what it had.
     public func reload() throws(TLSError) {
         let new = try TLSContext.make(configuration)
@@ -48,6 +48,8 @@ public final class TLSContext {
         prepare(new)
         SSL_CTX_free(raw)
         raw = new
+        // A resumed session shows no certificate: whom this side believed before may be out.
+        sessions.removeAll()
     }
 
     func keep(_ session: OpaquePointer, for peer: String) { sessions.keep(session, for: peer) }

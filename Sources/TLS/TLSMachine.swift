@@ -14,8 +14,12 @@ import Pacing
 ///     open          bytes                         open          – (plaintext)
 ///     open          write                         open          transmit
 ///     open          the peer's close alert        half-closed   peerClosed
-///     open, half-…  close                         closed        transmit (our close alert)
-///     open          end of input, no close alert  failed        failed(truncated)
+///     open          endWriting                    write-closed  transmit (our close alert)
+///     write-closed  bytes                         write-closed  – (plaintext)
+///     write-closed  the peer's close alert        closed        peerClosed
+///     half-closed   endWriting                    closed        transmit (our close alert)
+///     open, …       close                         closed        transmit (our close alert)
+///     open, write-… end of input, no close alert  failed        failed(truncated)
 ///     any           bytes that break the rules    failed        failed, transmit (an alert)
 ///
 /// `transmit` says that ``takeOutput()`` has bytes for the connection. Nothing is lost when they
@@ -33,7 +37,9 @@ public struct TLSMachine: ~Copyable {
         case failed(TLSError)
     }
 
-    private enum State { case idle, handshaking(until: Instant), open, halfClosed, closed, failed }
+    private enum State {
+        case idle, handshaking(until: Instant), open, halfClosed, writeClosed, closed, failed
+    }
 
     private let context: TLSContext
     private let session: OpaquePointer
@@ -51,7 +57,7 @@ public struct TLSMachine: ~Copyable {
     public init(
         context: TLSContext, peer: String, serverName: String? = nil
     ) throws(TLSError) {
-        let wire = TLSWire(peer: peer, context: context)
+        let wire = TLSWire(peer: peer, serverName: serverName, context: context)
         session = try TLSMachine.makeSession(context, wire, serverName)
         self.context = context
         self.wire = wire
@@ -88,7 +94,7 @@ public struct TLSMachine: ~Copyable {
             _ = SSL_set_alpn_protos(
                 session, context.protocols, UInt32(clamping: context.protocols.count))
         }
-        if let earlier = context.takeSession(for: wire.peer) {
+        if let earlier = context.takeSession(for: wire.sessionKey) {
             SSL_set_session(session, earlier)
             SSL_SESSION_free(earlier)
         }
@@ -147,13 +153,16 @@ public struct TLSMachine: ~Copyable {
         _ actions: inout [Action]
     ) {
         switch state {
-        case .handshaking, .open: break
+        case .handshaking, .open, .writeClosed: break
         case .idle, .halfClosed, .closed, .failed: return
         }
         wire.input = bytes
         defer { wire.input = UnsafeRawBufferPointer(start: nil, count: 0) }
         if case .handshaking = state { handshake(&actions) }
-        if case .open = state { read(into: &plaintext, &actions) }
+        switch state {
+        case .open, .writeClosed: read(into: &plaintext, &actions)
+        default: break
+        }
         transmit(&actions)
     }
 
@@ -162,7 +171,7 @@ public struct TLSMachine: ~Copyable {
         switch state {
         case .handshaking:
             fail(.init(.truncated, "\(wire.peer) closed the connection in the handshake"), &actions)
-        case .open:
+        case .open, .writeClosed:
             fail(
                 .init(.truncated, "\(wire.peer) closed the connection without saying so in TLS"),
                 &actions)
@@ -177,8 +186,16 @@ public struct TLSMachine: ~Copyable {
         case .open, .halfClosed:
             encrypt(bytes, &actions)
             transmit(&actions)
-        case .closed, .failed: break
+        case .writeClosed, .closed, .failed: break
         }
+    }
+
+    /// Says that nothing more will be sent; what the peer still sends is received.
+    public mutating func endWriting(_ actions: inout [Action]) {
+        guard isOpen else { return }
+        let peerIsDone = if case .halfClosed = state { true } else { false }
+        close(&actions)
+        if !peerIsDone { state = .writeClosed }
     }
 
     /// Says that nothing more will be sent (RFC 8446 §6.1). The connection is to be closed after
@@ -230,7 +247,7 @@ public struct TLSMachine: ~Copyable {
             switch SSL_get_error(session, count) {
             case SSL_ERROR_WANT_READ: return
             case SSL_ERROR_ZERO_RETURN:
-                state = .halfClosed
+                if case .writeClosed = state { state = .closed } else { state = .halfClosed }
                 return actions.append(.peerClosed)
             default: return failByOpenSSL(&actions)
             }

@@ -10,19 +10,27 @@ final class TLSWire {
     var verdict: TLSError?
     /// Whom the session is with, as the sentences name it.
     let peer: String
+    /// By what its sessions are resumed: one that was verified for a name is for no other.
+    let sessionKey: String
     /// Where tickets go; the context outlives the wire, which its machine holds together with it.
     private unowned let context: TLSContext
 
-    init(peer: String, context: TLSContext) {
+    init(peer: String, serverName: String?, context: TLSContext) {
         self.peer = peer
+        sessionKey = "\(peer) \(serverName ?? "")"
         self.context = context
     }
 
     // MARK: - OpenSSL's side
 
+    /// There are few of them in a process.
+    private static let type = BIO_get_new_index()
+
     static func makeMethod() -> OpaquePointer? {
-        let type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK
-        guard let method = BIO_meth_new(type, "sonde wire") else { return nil }
+        guard type > 0 else { return nil }
+        guard let method = BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "sonde wire") else {
+            return nil
+        }
         BIO_meth_set_read(method) { bio, buffer, size in
             guard let bio, let buffer, let wire = TLSWire.of(bio) else { return -1 }
             sonde_tls_clear_retry(bio)
@@ -61,7 +69,7 @@ final class TLSWire {
     /// A ticket has come: the session is this side's now where 1 is returned.
     static func received(ticket: OpaquePointer?, of session: OpaquePointer?) -> Int32 {
         guard let ticket, let session, let wire = of(session: session) else { return 0 }
-        wire.context.keep(ticket, for: wire.peer)
+        wire.context.keep(ticket, for: wire.sessionKey)
         return 1
     }
 

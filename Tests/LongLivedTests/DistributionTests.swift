@@ -153,6 +153,13 @@ import Testing
         #expect((jainIndex(found) ?? 1) < 0.7)
     }
 
+    @Test("a name that was known in the first second, and had no answer in it, is no trouble")
+    func knownBeforeItAnswered() {
+        let found = distribution(rows([0, 20], 1) + rows([20, 20], 5))
+        #expect(found.lives == [true, true])
+        #expect(found.fairShare.spells == [])
+    }
+
     @Test("without a connection it is gone, unless it was promised")
     func gone() throws {
         let seconds = rows([20, 20], 10) + rows([40, 0], 30)

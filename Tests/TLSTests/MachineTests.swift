@@ -241,6 +241,28 @@ import Testing
             cut.client.actions.filter { if case .failed = $0 { true } else { false } }.count == 1)
     }
 
+    @Test func `Whoever has ended its own direction still receives`() throws {
+        let pair = try Pair(client: certificates.client(), server: certificates.server())
+        pair.handshake()
+        pair.client.actions = []
+        pair.client.machine.endWriting(&pair.client.actions)
+        pair.exchange()
+        #expect(pair.server.actions.last == .peerClosed)
+        pair.server.write("still to come")
+        pair.server.close()
+        pair.exchange()
+        #expect(String(decoding: pair.client.plaintext, as: UTF8.self) == "still to come")
+        #expect(pair.client.actions.last == .peerClosed)
+        pair.client.inputEnded()
+        #expect(pair.client.failure == nil)
+
+        let cut = try Pair(client: certificates.client(), server: certificates.server())
+        cut.handshake()
+        cut.client.machine.endWriting(&cut.client.actions)
+        cut.client.inputEnded()
+        #expect(cut.client.failure?.kind == .truncated)
+    }
+
     @Test func `Truncation in the handshake and silence have their names`() throws {
         let cut = try Pair(client: certificates.client(), server: certificates.server())
         cut.client.start()

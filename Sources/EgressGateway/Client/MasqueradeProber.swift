@@ -120,7 +120,8 @@ final class MasqueradeProber {
 
     private func launch(_ flight: Int, _ port: UInt16?, now: Instant) {
         guard let address else { return }
-        wallClock.note(readWallClock(), at: now)
+        // Both clocks at one moment: the actions before this one may have taken a while.
+        wallClock.note(readWallClock(), at: loop.now)
         let connection = pool.popLast() ?? TCPConnection(loop: loop)
         probes[flight] = Probe(connection: connection, start: now)
         connection.tag = flight

@@ -187,7 +187,7 @@ struct Distribution: Sendable {
         for pod in counts.indices {
             if current.count(of: pod) > 0 || holds(pod) {
                 showsLife(pod, in: second)
-            } else if lastSign[pod] == second - 1 {
+            } else if lastSign[pod] >= 0, lastSign[pod] == second - 1 {
                 windows[windows.count - 1].partial.append(UInt16(clamping: pod))
             }
         }

@@ -174,6 +174,7 @@ public final class HoldClient {
     }
 
     private func perform(_ action: HoldMachine.Action) {
+        if hasEnded { return }  // by an action before it: nothing is opened any more
         switch action {
         case .dial(let index, let source): dial(index, source)
         case .send(let index): send(index)

@@ -100,6 +100,8 @@ struct BoundedMachine: ProbePacing, Sendable {
     /// Fewer slots than configured for a while after this machine ran out of something.
     private var slots: Int
     private var slotsRecover = Instant(nanoseconds: .max)
+    /// Targets whose last probe met local trouble.
+    private var lastWasLocal: Set<Int> = []
     private var hasFinished = false
 
     private struct Launch: Sendable {
@@ -209,8 +211,13 @@ struct BoundedMachine: ProbePacing, Sendable {
         let wasSettled = ledger.isSettled(target)
         flights.close(number)
         if reason == .local {
-            slots = max(min(slots, flights.count), 16)
-            slotsRecover = now + .seconds(1)
+            // Again and again, it is that target that cannot be had from here, not slots.
+            if lastWasLocal.insert(target).inserted {
+                slots = max(min(slots, flights.count), 16)
+                slotsRecover = now + .seconds(1)
+            }
+        } else if !lastWasLocal.isEmpty {
+            lastWasLocal.remove(target)
         }
         ledger.failed(flight, reason, now: now, &actions)
         if !wasSettled, ledger.isSettled(target) { settle(target, now: now, &actions) }
@@ -340,7 +347,11 @@ struct BoundedMachine: ProbePacing, Sendable {
         {
             flights.close(number)
             actions.append(.cancel(flight: number))
-            if !flight.isConnected { ledger.failed(flight, .unanswered, now: now, &actions) }
+            // One whose SYN left late, behind a look-up, has not had its time.
+            let hadItsTime = flight.clock + witnesses.timeout <= now
+            if !flight.isConnected, hadItsTime {
+                ledger.failed(flight, .unanswered, now: now, &actions)
+            }
         }
     }
 

@@ -189,22 +189,23 @@ struct FlightTable: Sendable {
     }
 
     /// The flight to give up for a fresh probe of `target`: the oldest impatient one of its own,
-    /// else of all. Nil when neither was launched by `latest`.
+    /// else of all. Nil when neither's SYN had left by `latest`.
     func replaceable(for target: Int, launchedBy latest: Instant) -> Int? {
         var next = siblings[target].head
         while next != FlightTable.none, flights[Int(next)].start <= latest {
-            if !flights[Int(next)].isPatient { return Int(next) }
+            let flight = flights[Int(next)]
+            if !flight.isPatient, flight.clock <= latest { return Int(next) }
             next = flights[Int(next)].youngerSibling
         }
-        guard impatient.head != FlightTable.none, flights[Int(impatient.head)].start <= latest
+        guard impatient.head != FlightTable.none, flights[Int(impatient.head)].clock <= latest
         else {
             return nil
         }
         return Int(impatient.head)
     }
 
-    /// When the oldest impatient flight was launched: the first that may be replaced.
+    /// When the SYN of the oldest impatient flight left: the first that may be replaced.
     var oldestImpatientStart: Instant? {
-        impatient.head == FlightTable.none ? nil : flights[Int(impatient.head)].start
+        impatient.head == FlightTable.none ? nil : flights[Int(impatient.head)].clock
     }
 }

@@ -264,7 +264,7 @@ struct ProbeLedger: Sendable {
         else { return }
         let arrivedBy =
             reason == .timedOut
-            ? min(flight.start + (longestRoundTrip ?? .zero) * 2, now) : now
+            ? min(flight.clock + (longestRoundTrip ?? .zero) * 2, now) : now
         if targets[target].suspicions == 0 || arrivedBy.nanoseconds < targets[target].moment {
             targets[target].moment = arrivedBy.nanoseconds
             targets[target].reason = reason

@@ -6,6 +6,8 @@ final class CommandRunner {
     private unowned let bench: Bench
     private var timers: [Timer] = []
     private var running: [Int: ChildProcess] = [:]
+    /// The events of those that run; nil for one without a number.
+    private var events: [Int: Int?] = [:]
     private var nextIdentifier = 0
     private var graceTimer: Timer?
     private var completion: (() -> Void)?
@@ -45,7 +47,11 @@ final class CommandRunner {
         graceTimer?.close()
         graceTimer = nil
         cancelScheduled()
-        for child in running.values { child.close() }
+        for (identifier, child) in running {
+            child.close()
+            let result = "still running at the end, and killed"
+            bench.endEvent(events[identifier] ?? nil, result, isGood: false)
+        }
         running = [:]
     }
 
@@ -56,6 +62,7 @@ final class CommandRunner {
         bench.onLog("\(name) at \(BenchText.seconds(began)): \(command)")
         let identifier = nextIdentifier
         nextIdentifier += 1
+        events[identifier] = event
         do throws(UVError) {
             running[identifier] = try ChildProcess(
                 loop: bench.loop, command: command, output: .standardError

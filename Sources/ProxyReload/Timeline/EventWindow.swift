@@ -172,7 +172,8 @@ extension ReloadTimeline {
         if open > 0 { return silence }
         if !returns, isCutOff(number, since: last) {
             silence.evidence = .connections
-        } else {
+        } else if hasSharedConnections {
+            // Requests that go where their connection goes are no chances of their own.
             // Where it came back, the longest wait of all is the one that is to be judged.
             let judged = returns ? periods[...place] : [total]
             let longest = judged.map { $0.share(of: number).longestWait }.max() ?? 0

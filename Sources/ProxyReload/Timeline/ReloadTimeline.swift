@@ -71,7 +71,7 @@ public struct ReloadTimeline: Sendable {
     private var periodEnd = Int64.max
     /// Whether some connection carried answers of several instances: then a proxy chooses for each
     /// request, and no connection tells of an instance.
-    private var hasSharedConnections = false
+    private(set) var hasSharedConnections = false
     /// When a connection with answers of an instance last broke off, or came to a proper end.
     private var lastBreaks: [UInt16: Int64] = [:]
     private var lastCloses: [UInt16: Int64] = [:]

@@ -66,7 +66,7 @@ struct HoldRun {
         var control: ControlPoint?
         let client = HoldClient(
             loop: loop, configuration: configuration,
-            onLine: writesLines ? lineSink(files) { current?.stop() } : nil,
+            onLine: writesLines ? lineSink(files) { loop.enqueue { current?.stop() } } : nil,
             onFirstFailure: { reason in
                 display.end()
                 StandardStream.error.write("First failure: \(reason)\n")

@@ -221,6 +221,28 @@ import Testing
         #expect(network.largestGap.max() ?? .zero <= interval * 1.5)
     }
 
+    @Test("a target that cannot be had from here does not slow the others")
+    func alwaysLocal() {
+        var configuration = BoundedMachine.Configuration()
+        configuration.usesGate = false
+        configuration.maxInFlight = 1000
+        var machine = BoundedMachine(policies: Array(0..<200), configuration: configuration)
+        var actions: [ProbeAction] = []
+        var now = t0
+        machine.start(now: now, &actions)
+        while now < t0 + .seconds(10) {
+            for case .launch(let flight, let target) in actions where target == 7 {
+                var more: [ProbeAction] = []
+                machine.failed(flight, .local, now: now, &more)
+            }
+            actions.removeAll()
+            guard let next = machine.nextDeadline else { break }
+            now = max(next, now)
+            machine.tick(now: now, &actions)
+        }
+        #expect(machine.effectiveInterval == configuration.interval)
+    }
+
     @Test("any rate limit, however low, starves no target", arguments: [1, 7, 50, 1000])
     func lowRates(rate: Int) {
         let count = 30
