@@ -160,6 +160,8 @@ public final class EventLoop {
         let code = uv_loop_close(raw)
         if code < 0 { throw UVError(operation: "close event loop", code: code) }
         isClosed = true
+        // Timers that were closed when they had come due hold this loop, which would hold them.
+        (due, ripe) = ([], [])
     }
 
     /// How many handles callers have open, by kind; for tests and diagnostics.

@@ -72,6 +72,7 @@ import Testing
                 responder.respond(status: 200, body: "")
             }
         }
+        held = []  // the server's handler holds them, and they the server
         #expect(outcome.reasons == ["timed out"] && outcome.end == .some(nil))
     }
 

@@ -85,6 +85,7 @@ import Testing
                 var deadlines: DeadlineClass<Int>?
                 deadlines = DeadlineClass(loop: loop, timeout: wait) { _ in
                     deadlines?.close()
+                    deadlines = nil  // it holds what holds it
                     passed()
                 }
                 _ = deadlines?.start(0)
@@ -150,6 +151,7 @@ import Testing
                 journal.entries.append("time \(number)")
                 guard number == 1 else {
                     deadlines?.close()
+                    deadlines = nil  // it holds what holds it
                     return end()
                 }
                 _ = deadlines?.start(2)
