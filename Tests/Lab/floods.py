@@ -91,9 +91,9 @@ def unread(options):
 def bodies(options):
     """Six bodies of 250 MB that are never finished."""
     bars = []
-    # The budget of 64 or 512 MiB, as much as a quarter more while one of them is moved to a larger
-    # place, and the process itself.
-    for role, path, limit in (("client", "/check", 96), ("proxy", "/initiate", 656)):
+    # The budget of 64 or 512 MiB counts bytes; half as much again is what moving them to larger
+    # places takes, and the process itself.
+    for role, path, limit in (("client", "/check", 96), ("proxy", "/initiate", 768)):
         port = free_port()
         command = [*options.sonde, "netpol", role, "--listen", f"127.0.0.1:{port}"]
         with Program(command, port) as program:
