@@ -88,7 +88,6 @@ class Run:
                 **readable(figures),
             },
             "bars": bars,
-            "late_ms": late * 1000,
             "examples": comparison.examples,
         }
 

@@ -5,6 +5,7 @@ as they do where a network has several paths. delayline.py FD FD LOW_MS HIGH_MS
 """
 
 import fcntl
+import gc
 import heapq
 import os
 import random
@@ -59,4 +60,5 @@ def packets(end):
 
 
 if __name__ == "__main__":
+    gc.disable()  # no cycles here, and its pauses would be the cable's
     forward([int(sys.argv[1]), int(sys.argv[2])], *(float(ms) / 1000 for ms in sys.argv[3:5]))

@@ -1,9 +1,13 @@
 """The lab's judge must find what it is for: every kind of fault, on made-up results."""
 
 import math
+import os
+import signal
+import time
 import unittest
 
 import judge
+import machine
 
 
 def stamp(nanoseconds):
@@ -107,6 +111,32 @@ class JudgeTests(unittest.TestCase):
         self.assertEqual([b.name for b in judge.bars(twice, 80) if not b.holds], ["reported twice"])
         self.assertIn("MISSED", str(judge.Bar("x", 2, 1)))
         self.assertIn("MISSED", str(judge.Bar("x", math.inf, 1)))
+
+    def test_only_a_time_is_explained_by_a_late_machine_and_only_a_near_one(self):
+        near, far = judge.Bar("p99", 112, 110, "ms"), judge.Bar("p99", 130, 110, "ms")
+        self.assertTrue(machine.explains(near, 0.5, 0))
+        self.assertFalse(machine.explains(near, 0.4, 1000))
+        self.assertFalse(machine.explains(far, 2, 1000))
+        self.assertFalse(machine.explains(judge.Bar("p99", math.inf, 110, "ms"), 500, 1000))
+        self.assertFalse(machine.explains(judge.Bar("bound broken", 1, 0), 500, 1000))
+        self.assertTrue(machine.explains(judge.Bar("delivered", 0.16, 0.15, "s"), 0, 11))
+        self.assertFalse(machine.explains(judge.Bar("delivered", 0.2, 0.15, "s"), 20, 11))
+
+    def test_a_machine_that_was_taken_is_seen_late(self):
+        watch = machine.Watch()
+        try:
+            watch.begin()
+            for child in watch.children:
+                os.kill(child, signal.SIGSTOP)
+            time.sleep(0.05)
+            for child in watch.children:
+                os.kill(child, signal.SIGCONT)
+            limit = time.monotonic() + 5
+            while watch.worst_and_whole()[0] < 40 and time.monotonic() < limit:
+                time.sleep(0.001)
+            self.assertGreater(watch.worst_and_whole()[0], 40)
+        finally:
+            watch.close()
 
 
 if __name__ == "__main__":
