@@ -8,6 +8,7 @@ import CLibuv
 public final class DescriptorWatcher {
     /// What can be asked for, and what came.
     public struct Events: OptionSet, Sendable {
+        /// One bit an event, as libuv has them.
         public let rawValue: Int32
         /// From what ``rawValue`` once was.
         public init(rawValue: Int32) { self.rawValue = rawValue }
