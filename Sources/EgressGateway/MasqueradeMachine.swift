@@ -28,7 +28,7 @@ import Telemetry
 /// target: no probe is given up before it was waited for with open eyes, and a test whose end was
 /// slept through goes on for a moment, once. What comes after `--test-timeout` all the same is too
 /// late; probes that are under way then have no verdict.
-struct MasqueradeMachine: Sendable {
+struct MasqueradeMachine: Machine, Sendable {
     struct Configuration: Sendable {
         /// Between two probes.
         var interval = Duration.milliseconds(50)

@@ -12,9 +12,7 @@ public final class TargetWait {
     private let client: HTTPClient
     private let request: HTTPRequest
     private var options = HTTPRequestOptions()
-    private var machine: RetryMachine
-    private var random = SeededRandom(seed: 0)  // decides nothing: no jitter
-    private var timer: Timer?
+    private let driver: MachineDriver<RetryMachine>
     private var call: HTTPClientCall?
     private var reason = ""
     private let onFailure: (_ reason: String) -> Void
@@ -40,41 +38,33 @@ public final class TargetWait {
         options.host = host
         options.closesConnection = true
         options.timeout = timeout + .seconds(1)  // the machine keeps the time
-        machine = RetryMachine(
-            policy: .init(
-                timeout: timeout, giveUpAfter: limit,
-                backoff: Backoff(
-                    initial: .milliseconds(50), maximum: .milliseconds(500), jitter: 0)))
+        let backoff = Backoff(initial: .milliseconds(50), maximum: .milliseconds(500), jitter: 0)
+        driver = MachineDriver(
+            loop: loop,
+            machine: RetryMachine(
+                policy: .init(timeout: timeout, giveUpAfter: limit, backoff: backoff)))
         self.onFailure = onFailure
         self.completion = completion
-        timer = Timer(loop: loop) { [unowned self] in
-            step { $0.tick(now: $1, using: &random, &$2) }
-        }
-        step { $0.start(now: $1, &$2) }
+        driver.onAction { [unowned self] action, _ in perform(action) }
+        driver.step { $0.start(now: $1, &$2) }
     }
 
     /// Ends it without a word. Idempotent.
     public func cancel() {
         call?.cancel()
         call = nil
-        timer?.close()
-        timer = nil
+        driver.close()
         client.close()
     }
 
-    private func step(_ event: (inout RetryMachine, Instant, inout [RetryMachine.Action]) -> Void) {
-        var actions: [RetryMachine.Action] = []
-        event(&machine, client.loop.now, &actions)
-        for action in actions {
-            switch action {
-            case .attempt(let number): attempt(number)
-            case .cancel:
-                call?.cancel()
-                note("timed out")
-            case .gaveUp: return end(reason)
-            }
+    private func perform(_ action: RetryMachine.Action) {
+        switch action {
+        case .attempt(let number): attempt(number)
+        case .cancel:
+            call?.cancel()
+            note("timed out")
+        case .gaveUp: end(reason)
         }
-        if let deadline = machine.nextDeadline { timer?.schedule(at: deadline) }
     }
 
     private func attempt(_ number: Int) {
@@ -82,12 +72,12 @@ public final class TargetWait {
             call = nil
             switch result {
             case .success(let response) where response.status == 200:
-                machine.succeeded(attempt: number)
+                driver.machine.succeeded(attempt: number)
                 return end(nil)
             case .success(let response): note("status \(response.status)")
             case .failure(let error): note("\(error)")
             }
-            step { $0.failed(attempt: number, now: $1, using: &random, &$2) }
+            driver.step { $0.failed(attempt: number, now: $1, &$2) }
         }
     }
 

@@ -28,7 +28,7 @@ import Pacing
 ///
 /// The time to give up counts from a client's own first request, so that one behind a long queue
 /// has its chance as well.
-public struct FanOutMachine: Sendable {
+public struct FanOutMachine: Machine, Sendable {
     /// What is to be done.
     public enum Action: Equatable, Sendable {
         case send(client: Int, attempt: Int)
@@ -55,7 +55,6 @@ public struct FanOutMachine: Sendable {
     /// Clients whose wait is over, oldest first; some may have been given up meanwhile.
     private var due = FIFO()
     private var deadlines = DeadlineHeap()
-    private var random: SeededRandom
     private var scratch: [RetryMachine.Action] = []
     private var phase = Phase.idle
 
@@ -80,8 +79,9 @@ public struct FanOutMachine: Sendable {
         self.parallel = parallel
         states = Array(repeating: .fresh, count: clients)
         extended = Array(repeating: 0, count: clients)
-        retries = (0..<clients).map { RetryMachine(policy: retry($0)) }
-        random = SeededRandom(seed: seed)
+        retries = (0..<clients).map {
+            RetryMachine(policy: retry($0), seed: seed &+ UInt64($0))
+        }
     }
 
     /// Clients in all.
@@ -122,9 +122,7 @@ public struct FanOutMachine: Sendable {
     ) -> Bool {
         guard phase == .running else { return false }
         scratch.removeAll(keepingCapacity: true)
-        guard
-            retries[client].failed(attempt: attempt, now: now, using: &random, &scratch)
-        else { return false }
+        guard retries[client].failed(attempt: attempt, now: now, &scratch) else { return false }
         inFlight -= 1
         settle(client, &actions)
         fill(now: now, &actions)
@@ -194,7 +192,7 @@ public struct FanOutMachine: Sendable {
         }
         if states[client] == .inFlight { inFlight -= 1 }
         scratch.removeAll(keepingCapacity: true)
-        retries[client].tick(now: now, using: &random, &scratch)
+        retries[client].tick(now: now, &scratch)
         settle(client, &actions)
     }
 
@@ -215,7 +213,7 @@ public struct FanOutMachine: Sendable {
         if states[client] == .fresh {
             retries[client].start(now: now, &scratch)
         } else {
-            retries[client].tick(now: now, using: &random, &scratch)
+            retries[client].tick(now: now, &scratch)
             if case .attempt? = scratch.last { retryCount += 1 }
         }
         settle(client, &actions)

@@ -46,7 +46,7 @@ public struct Backoff: Sendable, Equatable {
 ///
 /// It is given up after `attempts` failures, or once no further attempt could begin within
 /// `giveUpAfter` of the start.
-public struct RetryMachine: Sendable {
+public struct RetryMachine: Machine, Sendable {
     /// How long and how often to try.
     public struct Policy: Sendable, Equatable {
         /// How many attempts may fail; nil for any number.
@@ -93,9 +93,14 @@ public struct RetryMachine: Sendable {
     /// When it is given up for lack of time; known from the start on.
     public private(set) var giveUpAt: Instant?
     private var state = State.idle
+    private var random: SeededRandom
 
     /// A machine that waits for its start.
-    public init(policy: Policy) { self.policy = policy }
+    /// - Parameter seed: of what chance takes off its waits.
+    public init(policy: Policy, seed: UInt64 = 0) {
+        self.policy = policy
+        random = SeededRandom(seed: seed)
+    }
 
     /// The moment at which `tick` wants to be called; nil while nothing is pending.
     public var nextDeadline: Instant? {
@@ -130,25 +135,21 @@ public struct RetryMachine: Sendable {
 
     /// False when this attempt is no longer awaited.
     @discardableResult
-    public mutating func failed(
-        attempt: Int, now: Instant, using random: inout SeededRandom, _ actions: inout [Action]
-    ) -> Bool {
+    public mutating func failed(attempt: Int, now: Instant, _ actions: inout [Action]) -> Bool {
         guard isAwaiting(attempt) else { return false }
-        waitOrGiveUp(after: attempt, now: now, using: &random, &actions)
+        waitOrGiveUp(after: attempt, now: now, &actions)
         return true
     }
 
     /// Does what is due. Calling it late is harmless: a retry begins when it is called, unless the
     /// time to give up has come.
-    public mutating func tick(
-        now: Instant, using random: inout SeededRandom, _ actions: inout [Action]
-    ) {
+    public mutating func tick(now: Instant, _ actions: inout [Action]) {
         guard let deadline = nextDeadline, now >= deadline else { return }
         switch state {
         case .idle, .done: break
         case .attempting(let number, _):
             actions.append(.cancel(number))
-            waitOrGiveUp(after: number, now: now, using: &random, &actions)
+            waitOrGiveUp(after: number, now: now, &actions)
         case .waiting(let number, _):
             if let giveUpAt, now >= giveUpAt {
                 state = .done
@@ -183,8 +184,7 @@ public struct RetryMachine: Sendable {
     }
 
     private mutating func waitOrGiveUp(
-        after number: Int, now: Instant, using random: inout SeededRandom,
-        _ actions: inout [Action]
+        after number: Int, now: Instant, _ actions: inout [Action]
     ) {
         let retryAt = now + policy.backoff.delay(afterFailure: number, using: &random)
         let isLast = policy.attempts.map { number >= $0 } ?? false

@@ -106,7 +106,6 @@ import Testing
 private struct Run {
     var machine: RetryMachine
     var now: Instant
-    var random = SeededRandom(seed: 1)
 
     init(_ policy: RetryMachine.Policy, at now: Instant) {
         machine = RetryMachine(policy: policy)
@@ -124,13 +123,13 @@ private struct Run {
     /// Nil when the machine did not await this attempt.
     mutating func failed(_ attempt: Int) -> [RetryMachine.Action]? {
         var actions: [RetryMachine.Action] = []
-        let isKnown = machine.failed(attempt: attempt, now: now, using: &random, &actions)
+        let isKnown = machine.failed(attempt: attempt, now: now, &actions)
         return isKnown ? actions : nil
     }
 
     mutating func tick() -> [RetryMachine.Action] {
         var actions: [RetryMachine.Action] = []
-        machine.tick(now: now, using: &random, &actions)
+        machine.tick(now: now, &actions)
         return actions
     }
 

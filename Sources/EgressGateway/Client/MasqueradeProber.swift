@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 import Telemetry
@@ -15,14 +16,12 @@ final class MasqueradeProber {
     private let sources: [IPAddress]
     private let readWallClock: () -> WallClock
     private let observe: (MasqueradeMachine.Action) -> Void
-    private(set) var machine: MasqueradeMachine
+    private let driver: MachineDriver<MasqueradeMachine>
     /// The target's, once it is known.
     private(set) var address: SocketAddress?
     /// Has the wall clock's time of every probe and of every connection.
     private(set) var wallClock = WallClockRecord()
     private var query: Resolver.Query?
-    private var timer: PreciseTimer?
-    private var scratch: [MasqueradeMachine.Action] = []
 
     private struct Probe {
         var connection: TCPConnection
@@ -48,71 +47,56 @@ final class MasqueradeProber {
         self.loop = loop
         self.target = target
         self.sources = sources
-        self.machine = machine
+        driver = MachineDriver(loop: loop, machine: machine, isPrecise: true)
         self.readWallClock = readWallClock
         address = target.address
         self.observe = observe
         // One set of closures for all probes: connections tell by their tag which one they are.
         onConnected = { [unowned self] in connected($0, $1) }
         onRead = { [unowned self] connection, bytes in
-            step { $0.received(connection.tag, bytes, now: $1, &$2) }
+            driver.step { $0.received(connection.tag, bytes, now: $1, &$2) }
         }
         onEnd = { [unowned self] connection, error in
             let flight = connection.tag
             land(flight)
-            step { $0.ended(flight, isBroken: error != nil, now: $1, &$2) }
+            driver.step { $0.ended(flight, isBroken: error != nil, now: $1, &$2) }
         }
         onClose = { [weak self] in self?.pool.append($0) }
-        timer = PreciseTimer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
+        driver.onAction { [unowned self] in perform($0, $1) }
     }
+
+    var machine: MasqueradeMachine { driver.machine }
 
     func start(origin: Instant) {
         wallClock.note(readWallClock(), at: loop.now)
-        step { $0.start(origin: origin, now: $1, &$2) }
+        driver.step { $0.start(origin: origin, now: $1, &$2) }
     }
 
     /// Breaks all probes off and gives the timer back. The machine stays readable.
     func stop() {
-        guard timer != nil else { return }
-        step { machine, _, actions in machine.stop(&actions) }
+        driver.step { machine, _, actions in machine.stop(&actions) }
+        driver.close()
         query?.cancel()
         query = nil
-        timer?.close()
-        timer = nil
         pool = []
         onClose = { _ in }
     }
 
-    private func step(
-        _ event: (inout MasqueradeMachine, Instant, inout [MasqueradeMachine.Action]) -> Void
-    ) {
-        var actions: [MasqueradeMachine.Action] = []
-        swap(&actions, &scratch)
-        let now = loop.now
-        event(&machine, now, &actions)
-        for action in actions {
-            switch action {
-            case .resolve: resolve()
-            case .launch(let flight, let port): launch(flight, port, now: now)
-            case .cancel(let flight): land(flight)
-            default: break
-            }
-            observe(action)
+    private func perform(_ action: MasqueradeMachine.Action, _ now: Instant) {
+        switch action {
+        case .resolve: resolve()
+        case .launch(let flight, let port): launch(flight, port, now: now)
+        case .cancel(let flight): land(flight)
+        default: break
         }
-        actions.removeAll(keepingCapacity: true)
-        swap(&actions, &scratch)
-        if let deadline = machine.nextDeadline {
-            if timer?.deadline != deadline { timer?.schedule(at: deadline) }
-        } else {
-            timer?.cancel()
-        }
+        observe(action)
     }
 
     private func resolve() {
         query = Resolver.resolve(target.host, port: target.port, loop: loop) { [unowned self] in
             query = nil
             address = (try? $0.get()).flatMap { EgressTarget.choose($0, sources: sources) }
-            step { [address] in
+            driver.step { [address] in
                 if address == nil { $0.unresolved(now: $1, &$2) } else { $0.resolved(now: $1, &$2) }
             }
         }
@@ -143,14 +127,14 @@ final class MasqueradeProber {
             wallClock.note(readWallClock(), at: now)
             let isLate = now - probe.start >= MasqueradeProber.retransmissionSuspected
             let retransmitted = isLate && connection.retransmissions ?? 1 > 0
-            machine.connected(flight, retransmitted: retransmitted, now: now)
+            driver.machine.connected(flight, retransmitted: retransmitted, now: now)
         case .failure(let error):
             land(flight)
             switch error.kind {
             case .addressInUse, .addressNotAvailable:
-                step { $0.portTaken(flight, now: $1, &$2) }
+                driver.step { $0.portTaken(flight, now: $1, &$2) }
             default:
-                step { $0.failed(flight, MissKind(error), now: $1, &$2) }
+                driver.step { $0.failed(flight, MissKind(error), now: $1, &$2) }
             }
         }
     }

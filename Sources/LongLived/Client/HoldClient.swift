@@ -17,10 +17,9 @@ public final class HoldClient {
     private let onTick: () -> Void
     private let onEnd: () -> Void
 
-    /// Behind pointers, because mutating a class's property in place is checked at run time.
-    private let machine: UnsafeMutablePointer<HoldMachine>
+    private let driver: MachineDriver<HoldMachine>
+    /// Behind a pointer, because mutating a class's property in place is checked at run time.
     private let reader: UnsafeMutablePointer<AnswerReader>
-    private var scratch: [HoldMachine.Action] = []
     private let request: [UInt8]
     /// By the machine's numbers, which are the connections' tags.
     private var connections: [TCPConnection?]
@@ -28,7 +27,6 @@ public final class HoldClient {
     private var lines = ResponseLines()
 
     private var query: Resolver.Query?
-    private var timer: Timer?
     private var windowTimer: Timer?
     private var resolveTimer: Timer?
     private var ownDelay: OwnDelay?
@@ -65,8 +63,7 @@ public final class HoldClient {
         self.onTick = onTick
         self.onEnd = onEnd
         let count = max(configuration.connections, 1)
-        machine = .allocate(capacity: 1)
-        machine.initialize(to: configuration.machine())
+        driver = MachineDriver(loop: loop, machine: configuration.machine())
         reader = .allocate(capacity: 1)
         reader.initialize(to: AnswerReader(connections: count))
         request = configuration.target.request
@@ -77,10 +74,10 @@ public final class HoldClient {
         onConnected = { [unowned self] in connected($0, $1) }
         onRead = { [unowned self] in received($0, $1) }
         onPeerEnd = { [unowned self] in ended($0, $1) }
+        driver.onAction { [unowned self] action, _ in perform(action) }
     }
 
     deinit {
-        machine.deinitialize(count: 1).deallocate()
         reader.deinitialize(count: 1).deallocate()
     }
 
@@ -101,7 +98,7 @@ public final class HoldClient {
     /// Ends it before its time: what is in flight stays unanswered.
     public func stop() {
         guard windowTimer != nil else { return end() }
-        step { machine, _, actions in machine.stop(&actions) }
+        driver.step { machine, _, actions in machine.stop(&actions) }
     }
 
     private func begin(_ addresses: [SocketAddress]) {
@@ -109,13 +106,12 @@ public final class HoldClient {
             let spread = configuration.loopbackSources(for: first.ipAddress)
             if !spread.isEmpty {
                 configuration.sources = spread
-                machine.pointee = configuration.machine()
+                driver.machine = configuration.machine()
                 book = AddressBook(sources: spread)
             }
         }
         book.update(addresses)
         distribution = Distribution(start: loop.now, promised: configuration.pods ?? 0)
-        timer = Timer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
         windowTimer = Timer(loop: loop) { [unowned self] in tick() }
         windowTimer?.schedule(after: HoldClient.tickInterval)
         ownDelay = OwnDelay(loop: loop)
@@ -123,7 +119,7 @@ public final class HoldClient {
             resolveTimer = Timer(loop: loop) { [unowned self] in resolveAgain(every: interval) }
             resolveTimer?.schedule(after: interval)
         }
-        step { $0.start(now: $1, &$2) }
+        driver.step { $0.start(now: $1, &$2) }
     }
 
     private static let tickInterval = Duration.milliseconds(500)
@@ -138,8 +134,8 @@ public final class HoldClient {
 
     private var gauges: Distribution.Gauges {
         Distribution.Gauges(
-            open: UInt32(clamping: machine.pointee.open),
-            inFlight: UInt32(clamping: machine.pointee.inFlight))
+            open: UInt32(clamping: driver.machine.open),
+            inFlight: UInt32(clamping: driver.machine.inFlight))
     }
 
     private func resolveAgain(every interval: Duration) {
@@ -158,23 +154,7 @@ public final class HoldClient {
 
     // MARK: - The machine's actions
 
-    private func step(_ event: (inout HoldMachine, Instant, inout [HoldMachine.Action]) -> Void) {
-        var actions: [HoldMachine.Action] = []
-        swap(&actions, &scratch)
-        event(&machine.pointee, loop.now, &actions)
-        for action in actions { perform(action) }
-        actions.removeAll(keepingCapacity: true)
-        swap(&actions, &scratch)
-        if hasEnded { return }
-        if let deadline = machine.pointee.nextDeadline {
-            if timer?.deadline != deadline { timer?.schedule(at: deadline) }
-        } else {
-            timer?.cancel()
-        }
-    }
-
     private func perform(_ action: HoldMachine.Action) {
-        if hasEnded { return }  // by an action before it: nothing is opened any more
         switch action {
         case .dial(let index, let source): dial(index, source)
         case .send(let index): send(index)
@@ -192,7 +172,7 @@ public final class HoldClient {
             loop.enqueue { [self] in
                 if hasEnded { return }
                 failed(.resolve, "no address of the sources' family")
-                step { $0.dialFailed(index, .resolve, now: $1, &$2) }
+                driver.step { $0.dialFailed(index, .resolve, now: $1, &$2) }
             }
             return
         }
@@ -231,13 +211,13 @@ public final class HoldClient {
             connection.onRead = onRead
             connection.onEnd = onPeerEnd
             reader.pointee.connected(index)
-            step { $0.opened(index, now: $1, &$2) }
+            driver.step { $0.opened(index, now: $1, &$2) }
         case .failure(let error):
             connections[index] = nil
             let kind = FailureKind(dial: error)
             let counts = !book.dialFailed(error.address)
             if counts { failed(kind, "\(error)") }
-            step { $0.dialFailed(index, counts ? kind : nil, now: $1, &$2) }
+            driver.step { $0.dialFailed(index, counts ? kind : nil, now: $1, &$2) }
         }
     }
 
@@ -253,11 +233,11 @@ public final class HoldClient {
         case .malformed(let error):
             drop(index)?.abort()
             failed(.malformed, "\(error)")
-            step { machine, now, actions in
+            driver.step { machine, now, actions in
                 _ = machine.lost(index, hasBegun: true, now: now, &actions)
             }
         case .answer(let status, let pod, let keepsAlive):
-            step { machine, now, actions in
+            driver.step { machine, now, actions in
                 let latency = machine.answered(index, keepsAlive: keepsAlive, now: now, &actions)
                 if let latency { answered(status, pod, latency, index, now) }
             }
@@ -286,7 +266,7 @@ public final class HoldClient {
         }
         let hasBegun = reader.pointee.hasBegun(index)
         drop(index)?.close()
-        step { machine, now, actions in
+        driver.step { machine, now, actions in
             let loss = machine.lost(index, hasBegun: hasBegun, now: now, &actions)
             if loss == .nothing { return }
             let kind = FailureKind(end: error)
@@ -319,10 +299,11 @@ public final class HoldClient {
         query?.cancel()
         query = nil
         ownDelay?.close()
-        for timer in [timer, windowTimer, resolveTimer] { timer?.close() }
+        driver.close()
+        for timer in [windowTimer, resolveTimer] { timer?.close() }
         for case let connection? in connections {
             // A server that is still to answer learns at once that nobody waits.
-            if machine.pointee.isInFlight(connection.tag) {
+            if driver.machine.isInFlight(connection.tag) {
                 connection.abort()
             } else {
                 connection.close()
@@ -334,7 +315,7 @@ public final class HoldClient {
 
     // MARK: - For the report
 
-    var hold: HoldMachine { machine.pointee }
+    var hold: HoldMachine { driver.machine }
     var podNames: [String] { reader.pointee.pods.names }
     var delays: LatencyHistogram { ownDelay?.delays ?? LatencyHistogram() }
     var held: [Int] { reader.pointee.held }

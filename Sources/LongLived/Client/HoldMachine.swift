@@ -21,7 +21,7 @@ import Pacing
 /// so that a total always comes to its end; one that fails of this machine's own trouble does so
 /// only the tenth time in a row. What was sent and lost is not sent again. At any time
 /// `sent == answered + lost + inFlight`. What is done stays open to the end.
-struct HoldMachine: Sendable {
+struct HoldMachine: Machine, Sendable {
     struct Configuration: Sendable {
         /// Connections to hold.
         var connections = 1

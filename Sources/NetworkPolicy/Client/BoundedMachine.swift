@@ -61,8 +61,8 @@ struct BoundedMachine: ProbePacing, Sendable {
 
         /// The time between two probes of one target while the gate is closed.
         func idlePace(targets: Int) -> Duration {
-            let byRate = Duration.seconds(1) * targets / max(idleRate, 1)
-            return min(max(interval, byRate), idleInterval)
+            let byRate = 1_000_000_000 &* Int64(targets) / Int64(max(idleRate, 1))
+            return min(max(interval, .nanoseconds(byRate)), idleInterval)
         }
 
         /// The flag that makes the probes fewer, the quickest.
@@ -72,7 +72,7 @@ struct BoundedMachine: ProbePacing, Sendable {
         }
     }
 
-    private static let patientShare: UInt32 = 16
+    private static let patientShare = 16
     /// Turns that come due within this time may be taken together: timers count in milliseconds.
     private static let burst = Duration.milliseconds(5)
     /// A witness older than this has nothing more to say: after one second the kernel sends the SYN
@@ -178,7 +178,9 @@ struct BoundedMachine: ProbePacing, Sendable {
     }
 
     mutating func sent(_ number: Int, now: Instant) {
-        if flights[number] != nil { flights.setSent(number, isLate: isLate(now), now: now) }
+        guard let flight = flights[number] else { return }
+        // How late a SYN is, its flight's own start tells.
+        flights.setSent(number, isLate: flight.isConnected && isLate(now), now: now)
     }
 
     mutating func connected(_ number: Int, retransmitted: Bool, now: Instant) {
@@ -265,8 +267,11 @@ struct BoundedMachine: ProbePacing, Sendable {
     /// How old a probe must be before a fresh one may take its slot: never so young that it could
     /// be a slow answer, as far as the answers seen so far tell.
     private var replaceAge: Duration {
-        let patience = (ledger.longestRoundTrip ?? .zero) * 4
-        return min(max(configuration.minFlight, patience), configuration.timeout)
+        guard let trip = ledger.longestRoundTrip else {
+            return min(configuration.minFlight, configuration.timeout)
+        }
+        let twice = trip + trip
+        return min(max(configuration.minFlight, twice + twice), configuration.timeout)
     }
 
     private mutating func launchDue(now: Instant, _ actions: inout [ProbeAction]) {
@@ -291,10 +296,10 @@ struct BoundedMachine: ProbePacing, Sendable {
             rateGate = max(rateGate, now - BoundedMachine.burst) + spacing
             ledger.launched(target, lowerLoad: flag, now: now, &actions)
             // Each target's in another round: all in the same one would hold all slots together.
-            let turn = UInt32(truncatingIfNeeded: target) &+ ledger.targets[target].attempts
-            let patient = turn % BoundedMachine.patientShare == 0
+            let attempt = ledger.attempts(of: target)
+            let patient = (target &+ attempt) % BoundedMachine.patientShare == 0
             let number = flights.open(target: target, patient: patient, now: now)
-            actions.append(.launch(flight: number, target: target))
+            actions.append(.launch(flight: number, target: target, attempt: attempt))
             if !isGateOpen, configuration.expectation == .deny {
                 _ = silences.start(Launch(flight: number, at: now), now: now)
             }

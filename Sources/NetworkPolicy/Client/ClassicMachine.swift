@@ -218,7 +218,8 @@ struct ClassicMachine: ProbePacing, Sendable {
         flight.clock = now
         flight.target = Int32(target)
         workers[worker].flight = flight
-        actions.append(.launch(flight: worker, target: target))
+        let attempt = ledger.attempts(of: target)
+        actions.append(.launch(flight: worker, target: target, attempt: attempt))
     }
 
     private mutating func endFlight(_ number: Int) -> Flight? {

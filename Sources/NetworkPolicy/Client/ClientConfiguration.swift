@@ -88,15 +88,20 @@ public struct ClientConfiguration: Sendable {
     }
 
     /// - Parameter load: what the runs before have asked of the network.
-    func machine(
-        policies: [Int], seed defaultSeed: UInt64, load: ProbeLoad
-    ) -> any ProbePacing {
+    func runner(
+        loop: EventLoop, list: ConnectionList, load: ProbeLoad,
+        observe: @escaping (ProbeAction) -> Void
+    ) -> any ProbeRunning {
+        let policies = list.targets.map { Int($0.policy) }
         switch pacing {
         case .bounded:
             var bounded = bounded
-            bounded.seed = seed ?? defaultSeed
+            bounded.seed = seed ?? UInt64(bitPattern: EventLoop.wallClockNanoseconds)
             bounded.load = load
-            return BoundedMachine(policies: policies, configuration: bounded)
+            return ProbeRunner(
+                loop: loop, list: list,
+                machine: BoundedMachine(policies: policies, configuration: bounded),
+                observe: observe)
         case .classic:
             var classic = ClassicMachine.Configuration()
             classic.parallel = parallel
@@ -107,7 +112,10 @@ public struct ClientConfiguration: Sendable {
             classic.timeout = timeout
             classic.attempts = attempts
             classic.load = load
-            return ClassicMachine(policies: policies, configuration: classic)
+            return ProbeRunner(
+                loop: loop, list: list,
+                machine: ClassicMachine(policies: policies, configuration: classic),
+                observe: observe)
         }
     }
 }

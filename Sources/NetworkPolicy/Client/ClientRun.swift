@@ -10,9 +10,11 @@ final class ClientRun {
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let list: ConnectionList
-    private var runner: ProbeRunner?
+    private var runner: (any ProbeRunning)?
     /// The wall-clock moment of each result, taken when it came: the clock may be set later.
-    private var moments: [WallClock?]
+    private var moments: [WallClock]
+    /// Whether every probe is worth a line.
+    private let logsAll: Bool
     private(set) var isFinished = false
     /// Finished, or broken off.
     private var hasEnded = false
@@ -32,13 +34,11 @@ final class ClientRun {
         self.list = list
         self.configuration = configuration
         self.logger = logger
-        moments = Array(repeating: nil, count: list.targets.count)
+        moments = Array(repeating: WallClock(nanosecondsSinceEpoch: 0), count: list.targets.count)
+        logsAll = logger.logLevel <= .debug
         isBounded = Array(repeating: false, count: list.targets.count)
         startedAt = loop.now
-        let seed = UInt64(bitPattern: EventLoop.wallClockNanoseconds)
-        let machine = configuration.machine(
-            policies: list.targets.map { Int($0.policy) }, seed: seed, load: load)
-        runner = ProbeRunner(loop: loop, list: list, machine: machine) {
+        runner = configuration.runner(loop: loop, list: list, load: load) {
             [unowned self] in observe($0)
         }
     }
@@ -71,10 +71,10 @@ final class ClientRun {
 
     private func observe(_ action: ProbeAction) {
         switch action {
-        case .launch(_, let target):
-            if logger.logLevel <= .debug {
+        case .launch(_, let target, let attempt):
+            if logsAll {
                 logger.debug("Sending request to address \(name(target))")
-            } else if runner.map({ $0.ledger.attempts(of: target) == 1 }) ?? false {
+            } else if attempt == 1 {
                 logger.info("Sending request to address \(name(target))")
             }
         case .answered(let target):
@@ -84,9 +84,7 @@ final class ClientRun {
             record(target)
             logger.info("No response any more from address \(name(target))")
         case .failed(let target, let reason, let count):
-            guard logger.logLevel <= .debug || LogLineLimit.isPrinted(occurrence: count) else {
-                return
-            }
+            guard logsAll || LogLineLimit.isPrinted(occurrence: count) else { return }
             logger.info(
                 "Error connecting to address \(name(target)) (\(reason.words), failure \(count))")
         case .bounded(let target):
@@ -150,9 +148,8 @@ final class ClientRun {
     func results() -> () -> [UInt8]? {
         ConnectionResult.document(
             list.targets.indices.lazy.compactMap { [self] target in
-                guard let moment = moments[target], let result = runner?.ledger[target] else {
-                    return nil
-                }
+                guard let result = runner?.ledger[target] else { return nil }
+                let moment = moments[target]
                 let entry = list.targets[target]
                 return ConnectionResult(
                     address: list.address(of: entry), port: entry.port,

@@ -34,9 +34,13 @@ struct Flight: Sendable {
     /// - Parameter isLate: the process was stopped or busy before. The clock starts anew: what it
     ///   slept through, or waited for a resolver, is not held against the target.
     mutating func sent(isLate: Bool, now: Instant) {
-        let due = start + .nanoseconds(Int64(clamping: connectNanoseconds))
-        if isLate || isResolving || now - due > Punctuality.grain { clock = now }
+        if restartsClock(isLate: isLate, now: now) { clock = now }
         isResolving = false
+    }
+
+    fileprivate func restartsClock(isLate: Bool, now: Instant) -> Bool {
+        let due = start.nanoseconds &+ connectNanoseconds &+ UInt64(Punctuality.grain.nanoseconds)
+        return isLate || isResolving || now.nanoseconds > due
     }
 }
 
@@ -78,6 +82,7 @@ struct FlightTable: Sendable {
 
     /// See ``Flight/sent(isLate:now:)``.
     mutating func setSent(_ number: Int, isLate: Bool, now: Instant) {
+        guard flights[number].restartsClock(isLate: isLate, now: now) else { return }
         unlink(number)
         flights[number].sent(isLate: isLate, now: now)
         link(number)

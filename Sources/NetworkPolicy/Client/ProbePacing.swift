@@ -5,8 +5,8 @@ import Pacing
 /// A *flight* is one probe under way, named by a small number that is used again after its end; a
 /// *target* is one entry × address × port of the connection list, named by its place in it.
 enum ProbeAction: Equatable, Sendable {
-    /// Connect to the target, send `GET /`, report the response head.
-    case launch(flight: Int, target: Int)
+    /// Connect to the target, send `GET /`, report the response head: its `attempt`-th probe.
+    case launch(flight: Int, target: Int, attempt: Int)
     /// Break the probe off; nothing more is reported of it.
     case cancel(flight: Int)
     /// The target answered with 200 for the first time. Its ledger entry has the moment.
@@ -53,13 +53,10 @@ enum ProbeFailure: UInt8, Equatable, Hashable, Sendable, CaseIterable {
 ///
 /// Pure: told what happened and what time it is, they append what to do.
 ///
-/// An event at `now` is told before ``tick(now:_:)`` is called with that time: the adapter reads
-/// what waits in the kernel before it calls time, so a timeout is never our own lateness. A SYN or
-/// a request that is ``sent(_:now:)`` late gives its probe the whole timeout anew.
-protocol ProbePacing: Sendable {
+/// A timeout is never our own lateness: what waits in the kernel is told before time is called, and
+/// a SYN or a request that is ``sent(_:now:)`` late gives its probe the whole timeout anew.
+protocol ProbePacing: Machine, Sendable where Action == ProbeAction {
     var ledger: ProbeLedger { get }
-    /// The moment at which ``tick(now:_:)`` wants to be called; nil while nothing is pending.
-    var nextDeadline: Instant? { get }
     /// The time between two probes of one target as it is now, stretched by the limits.
     var effectiveInterval: Duration { get }
     var isGateOpen: Bool { get }
@@ -78,7 +75,6 @@ protocol ProbePacing: Sendable {
         _ flight: Int, status: Int, now: Instant, _ actions: inout [ProbeAction])
     mutating func failed(
         _ flight: Int, _ reason: ProbeFailure, now: Instant, _ actions: inout [ProbeAction])
-    mutating func tick(now: Instant, _ actions: inout [ProbeAction])
     /// Breaks everything off; the ledger stays.
     mutating func stop(_ actions: inout [ProbeAction])
 }

@@ -6,12 +6,14 @@ import Pacing
 /// and neither changes the order of the others, so that none can be passed over.
 struct ProbeRing: Sendable {
     private struct Link: Sendable {
-        var previous: Int32 = -1
+        var previous = ProbeRing.outside
         var next: Int32 = -1
-        var isMember = false
         /// When its turn was last, on the ideal schedule; later probes count from it.
         var lastTurn = Instant(nanoseconds: 0)
     }
+
+    /// Where a link's `previous` points that is no member.
+    private static let outside: Int32 = -2
 
     private var links: [Link]
     private var head: Int32 = -1
@@ -27,8 +29,8 @@ struct ProbeRing: Sendable {
     func lastTurn(of target: Int) -> Instant { links[target].lastTurn }
 
     mutating func append(_ target: Int, lastTurn: Instant) {
-        guard !links[target].isMember else { return }
-        links[target] = Link(previous: tail, next: -1, isMember: true, lastTurn: lastTurn)
+        guard links[target].previous == ProbeRing.outside else { return }
+        links[target] = Link(previous: tail, next: -1, lastTurn: lastTurn)
         if tail < 0 { head = Int32(target) } else { links[Int(tail)].next = Int32(target) }
         tail = Int32(target)
         count += 1
@@ -36,7 +38,7 @@ struct ProbeRing: Sendable {
 
     mutating func remove(_ target: Int) {
         let link = links[target]
-        guard link.isMember else { return }
+        guard link.previous != ProbeRing.outside else { return }
         if link.previous < 0 {
             head = link.next
         } else {
@@ -47,7 +49,7 @@ struct ProbeRing: Sendable {
         } else {
             links[Int(link.next)].previous = link.previous
         }
-        links[target].isMember = false
+        links[target].previous = ProbeRing.outside
         count -= 1
     }
 

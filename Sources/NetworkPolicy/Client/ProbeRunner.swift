@@ -1,6 +1,18 @@
 import HTTPCodec
+import Instrument
 import Pacing
 import Reactor
+
+/// A ``ProbeRunner``, whatever its machine.
+protocol ProbeRunning: AnyObject {
+    var ledger: ProbeLedger { get }
+    var effectiveInterval: Duration { get }
+    var isGateOpen: Bool { get }
+    var inFlight: Int { get }
+    func start()
+    /// Breaks all probes off and gives the timer back. The ledger stays readable.
+    func stop()
+}
 
 /// Carries a pacing machine's probes out over TCP.
 ///
@@ -8,21 +20,23 @@ import Reactor
 /// objects go back to a pool when they are closed, so that a probe allocates nothing in steady
 /// state. Probes end with a reset: they leave no TIME-WAIT behind on either side, of which ten a
 /// second for every target would soon use up the ports.
-final class ProbeRunner {
-    /// The kernel's first retransmission of a SYN comes after one second (RFC 6298 §2).
-    private static let retransmissionSuspected = Duration.milliseconds(900)
+final class ProbeRunner<M: ProbePacing>: ProbeRunning {
+    /// One probe under way.
+    private struct Probe {
+        var connection: TCPConnection?
+        var start = Instant(nanoseconds: 0)
+        var target = 0
+    }
 
     private let loop: EventLoop
-    private var machine: any ProbePacing
     private let list: ConnectionList
     /// The list's addresses; nil where it gives a name, which is then looked up for each probe.
     private let hosts: [IPAddress?]
     private let observe: (ProbeAction) -> Void
-    private var timer: Timer?
-    private var scratch: [ProbeAction] = []
+    private let driver: MachineDriver<M>
 
-    private var flying: [TCPConnection?] = []
-    private var launches: [(at: Instant, target: Int)] = []
+    /// By flight.
+    private var probes: [Probe] = []
     private var pool: [TCPConnection] = []
     private var queries: [Int: Resolver.Query] = [:]
     /// Heads that have come in part; rare, so they are kept beside the flights.
@@ -37,74 +51,53 @@ final class ProbeRunner {
 
     /// - Parameter observe: gets every action after it was carried out; for logs and counters.
     init(
-        loop: EventLoop, list: ConnectionList, machine: any ProbePacing,
+        loop: EventLoop, list: ConnectionList, machine: M,
         observe: @escaping (ProbeAction) -> Void
     ) {
         self.loop = loop
         self.list = list
         hosts = list.addresses.map { IPAddress($0) }
-        self.machine = machine
         self.observe = observe
+        driver = MachineDriver(loop: loop, machine: machine)
         // One set of closures for all probes: connections tell by their tag which flight they are.
         onConnected = { [unowned self] in connected($0, $1) }
         onRead = { [unowned self] in received($0, $1) }
         onEnd = { [unowned self] in ended($0, $1) }
         onClose = { [weak self] in self?.pool.append($0) }
-        timer = Timer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
+        driver.onAction { [unowned self] in perform($0, $1) }
     }
 
-    var ledger: ProbeLedger { machine.ledger }
-    var effectiveInterval: Duration { machine.effectiveInterval }
-    var isGateOpen: Bool { machine.isGateOpen }
-    var inFlight: Int { machine.inFlight }
+    var ledger: ProbeLedger { driver.machine.ledger }
+    var effectiveInterval: Duration { driver.machine.effectiveInterval }
+    var isGateOpen: Bool { driver.machine.isGateOpen }
+    var inFlight: Int { driver.machine.inFlight }
 
     func start() {
-        step { $0.start(now: $1, &$2) }
+        driver.step { $0.start(now: $1, &$2) }
     }
 
-    /// Breaks all probes off and gives the timer back. The ledger stays readable.
     func stop() {
-        guard timer != nil else { return }
-        step { machine, _, actions in machine.stop(&actions) }
-        timer?.close()
-        timer = nil
+        driver.step { machine, _, actions in machine.stop(&actions) }
+        driver.close()
         for query in queries.values { query.cancel() }
         queries = [:]
         pool = []
     }
 
-    // MARK: - The machine
-
-    private func step(_ event: (inout any ProbePacing, Instant, inout [ProbeAction]) -> Void) {
-        var actions: [ProbeAction] = []
-        swap(&actions, &scratch)
-        event(&machine, loop.now, &actions)
-        for action in actions {
-            switch action {
-            case .launch(let flight, let target): launch(flight, target)
-            case .cancel(let flight): land(flight)
-            default: break
-            }
-            observe(action)
+    private func perform(_ action: ProbeAction, _ now: Instant) {
+        switch action {
+        case .launch(let flight, let target, _): launch(flight, target, now)
+        case .cancel(let flight): land(flight)
+        default: break
         }
-        actions.removeAll(keepingCapacity: true)
-        swap(&actions, &scratch)
-        if let deadline = machine.nextDeadline {
-            if timer?.deadline != deadline { timer?.schedule(at: deadline) }
-        } else {
-            timer?.cancel()
-        }
+        observe(action)
     }
 
     // MARK: - Probes
 
-    private func launch(_ flight: Int, _ target: Int) {
-        let now = loop.now
-        while flying.count <= flight {
-            flying.append(nil)
-            launches.append((now, target))
-        }
-        launches[flight] = (now, target)
+    private func launch(_ flight: Int, _ target: Int, _ now: Instant) {
+        while probes.count <= flight { probes.append(Probe()) }
+        probes[flight] = Probe(start: now, target: target)
         let entry = list.targets[target]
         if let host = hosts[Int(entry.address)] {
             connect(flight, to: SocketAddress(host, port: entry.port))
@@ -115,19 +108,19 @@ final class ProbeRunner {
 
     private func connect(_ flight: Int, to address: SocketAddress) {
         let connection = pool.popLast() ?? TCPConnection(loop: loop)
-        flying[flight] = connection
+        probes[flight].connection = connection
         connection.tag = flight
         connection.onRead = onRead
         connection.onEnd = onEnd
         connection.onClose = onClose
         connection.connect(to: address, completion: onConnected)
-        machine.sent(flight, now: loop.now)
+        driver.machine.sent(flight, now: loop.now)
     }
 
     /// A target given by name is looked up for every probe: names move, and caching is the
     /// resolver's own affair.
     private func resolve(_ flight: Int, _ target: ConnectionList.Target) {
-        machine.resolving(flight)
+        driver.machine.resolving(flight)
         queries[flight] = Resolver.resolve(
             list.address(of: target), port: target.port, loop: loop
         ) { [unowned self] result in
@@ -143,11 +136,12 @@ final class ProbeRunner {
         let flight = connection.tag
         switch result {
         case .success:
-            let isLate = loop.now - launches[flight].at >= ProbeRunner.retransmissionSuspected
+            let now = loop.now
+            let isLate = now - probes[flight].start >= retransmissionSuspected
             let retransmitted = isLate && connection.retransmissions ?? 1 > 0
-            machine.connected(flight, retransmitted: retransmitted, now: loop.now)
+            driver.machine.connected(flight, retransmitted: retransmitted, now: now)
             writeRequest(connection)
-            machine.sent(flight, now: loop.now)
+            driver.machine.sent(flight, now: loop.now)
             connection.resumeReading()
         case .failure(let error):
             fail(flight, ProbeFailure(error))
@@ -157,7 +151,7 @@ final class ProbeRunner {
     private func writeRequest(_ connection: TCPConnection) {
         request.removeAll(keepingCapacity: true)
         request.append(contentsOf: "GET / HTTP/1.1\r\nHost: ".utf8)
-        let target = list.targets[launches[connection.tag].target]
+        let target = list.targets[probes[connection.tag].target]
         if let host = hosts[Int(target.address)] {
             SocketAddress(host, port: target.port).append(to: &request)
         } else {
@@ -170,7 +164,7 @@ final class ProbeRunner {
 
     private func received(_ connection: TCPConnection, _ bytes: UnsafeRawBufferPointer) {
         let flight = connection.tag
-        guard var head = partial.removeValue(forKey: flight) else {
+        guard !partial.isEmpty, var head = partial.removeValue(forKey: flight) else {
             if let rest = parse(flight, bytes) { partial[flight] = rest }
             return
         }
@@ -196,7 +190,7 @@ final class ProbeRunner {
                     continue
                 }
                 land(flight)
-                step { $0.answered(flight, status: head.status, now: $1, &$2) }
+                driver.step { $0.answered(flight, status: head.status, now: $1, &$2) }
                 return nil
             }
         }
@@ -208,16 +202,19 @@ final class ProbeRunner {
 
     private func fail(_ flight: Int, _ reason: ProbeFailure) {
         land(flight)
-        step { $0.failed(flight, reason, now: $1, &$2) }
+        driver.step { $0.failed(flight, reason, now: $1, &$2) }
     }
 
     private func land(_ flight: Int) {
-        partial[flight] = nil
-        queries.removeValue(forKey: flight)?.cancel()
-        flying[flight]?.abort()
-        flying[flight] = nil
+        if !partial.isEmpty { partial[flight] = nil }
+        if !queries.isEmpty { queries.removeValue(forKey: flight)?.cancel() }
+        probes[flight].connection?.abort()
+        probes[flight].connection = nil
     }
 }
+
+/// The kernel's first retransmission of a SYN comes after one second (RFC 6298 §2).
+private let retransmissionSuspected = Duration.milliseconds(900)
 
 extension ProbeFailure {
     /// What a probe that met this error says about its target.

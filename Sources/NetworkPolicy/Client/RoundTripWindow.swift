@@ -17,7 +17,8 @@ struct RoundTripWindow: Sendable {
 
     /// Nil before the first answer.
     var longest: Duration? {
-        [current, previous].compactMap { $0 }.max()
+        guard let current, let previous else { return current ?? previous }
+        return max(current, previous)
     }
 
     mutating func observe(_ trip: Duration, now: Instant) {

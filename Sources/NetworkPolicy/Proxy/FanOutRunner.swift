@@ -1,3 +1,4 @@
+import Instrument
 import Pacing
 import Reactor
 
@@ -10,14 +11,11 @@ final class FanOutRunner {
         _ client: Int, _ completion: @escaping (_ failure: String?) -> Void
     ) -> () -> Void
 
-    private let loop: EventLoop
-    private var machine: FanOutMachine
-    private var timer: Timer?
+    private let driver: MachineDriver<FanOutMachine>
     private let exchange: Exchange
     private let observer: Observer
     private var cancels: [Int: () -> Void] = [:]
     private let timeoutWords: String
-    private var scratch: [FanOutMachine.Action] = []
 
     /// Who is told about failures and ends.
     struct Observer {
@@ -34,14 +32,14 @@ final class FanOutRunner {
         loop: EventLoop, machine: FanOutMachine, timeoutWords: String, observer: Observer,
         exchange: @escaping Exchange
     ) {
-        self.loop = loop
-        self.machine = machine
+        driver = MachineDriver(loop: loop, machine: machine)
         self.timeoutWords = timeoutWords
         self.observer = observer
         self.exchange = exchange
-        timer = Timer(loop: loop) { [unowned self] in step { $0.tick(now: $1, &$2) } }
+        driver.onAction { [unowned self] action, _ in perform(action) }
     }
 
+    private var machine: FanOutMachine { driver.machine }
     var inFlight: Int { machine.inFlight }
     var succeededCount: Int { machine.succeededCount }
     var givenUpCount: Int { machine.givenUpCount }
@@ -49,43 +47,26 @@ final class FanOutRunner {
     /// Clients that are neither done nor given up.
     var unsettled: [Int] { machine.unsettled }
 
-    func start() { step { $0.start(now: $1, &$2) } }
+    func start() { driver.step { $0.start(now: $1, &$2) } }
 
     /// Breaks everything off; nothing is told any more.
     func stop() {
-        guard timer != nil else { return }
+        driver.close()
         var actions: [FanOutMachine.Action] = []
-        machine.stop(&actions)
+        driver.machine.stop(&actions)
         for case .cancel(let client, _) in actions { cancels.removeValue(forKey: client)?() }
-        closeTimer()
     }
 
-    private func step(_ event: (inout FanOutMachine, Instant, inout [FanOutMachine.Action]) -> Void)
-    {
-        // A local buffer, as an observer may come back here.
-        var actions: [FanOutMachine.Action] = []
-        swap(&actions, &scratch)
-        event(&machine, loop.now, &actions)
-        var isFinished = false
-        for action in actions {
-            switch action {
-            case .send(let client, let attempt): send(client, attempt)
-            case .cancel(let client, let attempt):
-                cancels.removeValue(forKey: client)?()
-                observer.failed(client, attempt, timeoutWords)
-            case .gaveUp(let client): observer.gaveUp(client)
-            case .finished: isFinished = true
-            }
-        }
-        actions.removeAll(keepingCapacity: true)
-        swap(&actions, &scratch)
-        if isFinished {
-            closeTimer()
+    private func perform(_ action: FanOutMachine.Action) {
+        switch action {
+        case .send(let client, let attempt): send(client, attempt)
+        case .cancel(let client, let attempt):
+            cancels.removeValue(forKey: client)?()
+            observer.failed(client, attempt, timeoutWords)
+        case .gaveUp(let client): observer.gaveUp(client)
+        case .finished:
+            driver.close()
             observer.finished()
-        } else if let deadline = machine.nextDeadline {
-            if timer?.deadline != deadline { timer?.schedule(at: deadline) }
-        } else {
-            timer?.cancel()
         }
     }
 
@@ -98,14 +79,9 @@ final class FanOutRunner {
     private func ended(_ client: Int, _ attempt: Int, _ failure: String?) {
         cancels[client] = nil
         guard let failure else {
-            return step { $0.succeeded(client: client, attempt: attempt, now: $1, &$2) }
+            return driver.step { $0.succeeded(client: client, attempt: attempt, now: $1, &$2) }
         }
         observer.failed(client, attempt, failure)
-        step { $0.failed(client: client, attempt: attempt, now: $1, &$2) }
-    }
-
-    private func closeTimer() {
-        timer?.close()
-        timer = nil
+        driver.step { $0.failed(client: client, attempt: attempt, now: $1, &$2) }
     }
 }

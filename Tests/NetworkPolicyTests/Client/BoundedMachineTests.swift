@@ -22,7 +22,7 @@ import Testing
         m.start(now: t0, &actions)
         var now = t0
         while true {
-            for case .launch(_, let target) in actions { launches.append((now, target)) }
+            for case .launch(_, let target, _) in actions { launches.append((now, target)) }
             actions = []
             guard launches.count < 100, let next = m.nextDeadline else { break }
             now = next
@@ -131,7 +131,7 @@ import Testing
         m.start(now: t0, &actions)
         m.tick(now: t0 + .milliseconds(100), &actions)
         let flights = actions.compactMap { action -> Int? in
-            if case .launch(let flight, _) = action { flight } else { nil }
+            if case .launch(let flight, _, _) = action { flight } else { nil }
         }
         actions = []
         for flight in flights.dropFirst(20) {
@@ -159,7 +159,7 @@ import Testing
         var m = machine(2) { $0.usesGate = false }
         var actions: [ProbeAction] = []
         m.start(now: t0, &actions)
-        guard case .launch(let flight, let target)? = actions.first else {
+        guard case .launch(let flight, let target, _)? = actions.first else {
             Issue.record("nothing launched")
             return
         }

@@ -35,7 +35,7 @@ import Testing
             guard let next = machine.nextDeadline else { return nil }
             now = max(now, next)
             machine.tick(now: now, &actions)
-            for case .launch(let flight, _) in actions { return flight }
+            for case .launch(let flight, _, _) in actions { return flight }
         }
         return nil
     }
@@ -43,7 +43,7 @@ import Testing
     private func start(_ machine: inout any ProbePacing) throws -> Int {
         var actions: [ProbeAction] = []
         machine.start(now: t0, &actions)
-        guard case .launch(let flight, _)? = actions.first else {
+        guard case .launch(let flight, _, _)? = actions.first else {
             throw TestFailure("nothing was launched")
         }
         return flight
@@ -65,7 +65,7 @@ import Testing
         m.failed(first, reason, now: now, &actions)
         #expect(actions.contains(.failed(target: 0, reason: reason, count: 1)))
         let second =
-            actions.lazy.compactMap { if case .launch(let flight, _) = $0 { flight } else { nil } }
+            actions.lazy.compactMap { if case .launch(let flight, _, _) = $0 { flight } else { nil } }
             .first ?? nextFlight(&m, &now)
         let flight = try #require(second)
         m.connected(flight, retransmitted: false, now: now + .milliseconds(1))
@@ -89,7 +89,7 @@ import Testing
         var now = t0 + .milliseconds(1100)
         m.failed(first, .reset, now: now, &actions)
         let second =
-            actions.lazy.compactMap { if case .launch(let flight, _) = $0 { flight } else { nil } }
+            actions.lazy.compactMap { if case .launch(let flight, _, _) = $0 { flight } else { nil } }
             .first ?? nextFlight(&m, &now)
         let flight = try #require(second)
         m.connected(flight, retransmitted: false, now: now + .milliseconds(1))
@@ -155,7 +155,7 @@ import Testing
             if number % 2 == 0 { m.failed(flight, .unresolved, now: now, &actions) }
             var launched: Int?
             while launched == nil, let next = m.nextDeadline {
-                for case .launch(let flight, _) in actions { launched = flight }
+                for case .launch(let flight, _, _) in actions { launched = flight }
                 actions.removeAll { if case .launch = $0 { true } else { false } }
                 if launched == nil {
                     now = max(now, next)
@@ -267,7 +267,7 @@ import Testing
         m.start(now: t0, &actions)
         m.tick(now: t0 + .milliseconds(99), &actions)
         let flights = actions.compactMap { action -> Int? in
-            if case .launch(let flight, _) = action { flight } else { nil }
+            if case .launch(let flight, _, _) = action { flight } else { nil }
         }
         try #require(flights.count == 5)
         let now = t0 + .milliseconds(100)

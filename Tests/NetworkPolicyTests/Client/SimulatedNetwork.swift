@@ -108,7 +108,7 @@ struct SimulatedNetwork {
         var finished = false
         for action in actions {
             switch action {
-            case .launch(let flight, let target):
+            case .launch(let flight, let target, _):
                 launch(flight, target)
                 machine.sent(flight, now: now)
             case .cancel(let flight):

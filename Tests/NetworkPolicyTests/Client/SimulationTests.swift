@@ -231,7 +231,7 @@ import Testing
         var now = t0
         machine.start(now: now, &actions)
         while now < t0 + .seconds(10) {
-            for case .launch(let flight, let target) in actions where target == 7 {
+            for case .launch(let flight, let target, _) in actions where target == 7 {
                 var more: [ProbeAction] = []
                 machine.failed(flight, .local, now: now, &more)
             }

@@ -1,0 +1,131 @@
+import Pacing
+import Reactor
+
+/// Runs a machine on an event loop: tells it events and the time, has its actions carried out, and
+/// keeps one timer for its `nextDeadline`.
+///
+/// The loop hands out all news that waits before it calls time (``EventLoop/heardUntil``), so a
+/// tick never comes before an event that was there when its moment came.
+///
+/// It holds its loop until ``close()``, which its owner calls; what carries the actions out must
+/// not hold the owner.
+public final class MachineDriver<M: Machine> {
+    @usableFromInline
+    struct State {
+        @usableFromInline var scratch: [M.Action] = []
+        /// What the timer is set to.
+        @usableFromInline var armed: Instant?
+        @usableFromInline var isClosed = false
+        @usableFromInline var perform: (M.Action, Instant) -> Void = { _, _ in }
+
+        @inlinable
+        init() {}
+    }
+
+    /// The loop that it runs on.
+    public let loop: EventLoop
+    /// Behind pointers, because mutating a class's property in place is checked at run time.
+    @usableFromInline let known: UnsafeMutablePointer<M>
+    @usableFromInline let state: UnsafeMutablePointer<State>
+    @usableFromInline let alarm: Alarm
+
+    /// - Parameter isPrecise: whether deadlines are kept to some microseconds, for three system
+    ///   calls each.
+    @inlinable
+    public init(loop: EventLoop, machine: M, isPrecise: Bool = false) {
+        self.loop = loop
+        state = .allocate(capacity: 1)
+        state.initialize(to: State())
+        known = .allocate(capacity: 1)
+        known.initialize(to: machine)
+        alarm = Alarm(loop: loop, isPrecise: isPrecise)
+        alarm.onFire = { [unowned self] in
+            state.pointee.armed = nil
+            step { $0.tick(now: $1, &$2) }
+        }
+    }
+
+    deinit {
+        known.deinitialize(count: 1).deallocate()
+        state.deinitialize(count: 1).deallocate()
+    }
+
+    /// Has `perform` carry out the actions from now on, one by one. It gets the time that the
+    /// machine was told, and may lead to a further step, whose actions then come first.
+    @inlinable
+    public func onAction(_ perform: @escaping (_ action: M.Action, _ now: Instant) -> Void) {
+        state.pointee.perform = perform
+    }
+
+    /// The machine, to ask it, or to tell it what leads to no action.
+    @inlinable public var machine: M {
+        unsafeAddress { UnsafePointer(known) }
+        unsafeMutableAddress { known }
+    }
+
+    /// Tells the machine what `event` says, and carries out what it asks for then.
+    @inlinable
+    public func step(_ event: (inout M, Instant, inout [M.Action]) -> Void) {
+        var actions: [M.Action] = []
+        swap(&actions, &state.pointee.scratch)
+        let now = loop.now
+        event(&known.pointee, now, &actions)
+        for action in actions where !state.pointee.isClosed {
+            state.pointee.perform(action, now)
+        }
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &state.pointee.scratch)
+        let next = state.pointee.isClosed ? nil : known.pointee.nextDeadline
+        guard next != state.pointee.armed else { return }
+        state.pointee.armed = next
+        alarm.set(next)
+    }
+
+    /// Gives the timer back; actions that are not carried out yet never are. The machine can still
+    /// be asked. Idempotent.
+    @inlinable
+    public func close() {
+        state.pointee.isClosed = true
+        state.pointee.armed = nil
+        alarm.close()
+    }
+}
+
+@available(*, unavailable)
+extension MachineDriver: Sendable {}
+
+/// A timer of either kind.
+@usableFromInline
+final class Alarm {
+    @usableFromInline var onFire: () -> Void = {}
+    private var timer: Timer?
+    private var precise: PreciseTimer?
+
+    @usableFromInline
+    init(loop: EventLoop, isPrecise: Bool) {
+        if isPrecise {
+            precise = PreciseTimer(loop: loop) { [unowned self] in onFire() }
+        } else {
+            timer = Timer(loop: loop) { [unowned self] in onFire() }
+        }
+    }
+
+    /// Fires at `moment`, or not at all.
+    @usableFromInline
+    func set(_ moment: Instant?) {
+        if let moment {
+            timer?.schedule(at: moment)
+            precise?.schedule(at: moment)
+        } else {
+            timer?.cancel()
+            precise?.cancel()
+        }
+    }
+
+    @usableFromInline
+    func close() {
+        timer?.close()
+        precise?.close()
+        (timer, precise) = (nil, nil)
+    }
+}
