@@ -54,7 +54,9 @@ public struct FanOutMachine: Machine, Sendable {
     private var nextFresh = 0
     /// Clients whose wait is over, oldest first; some may have been given up meanwhile.
     private var due = FIFO()
-    private var deadlines = DeadlineHeap()
+    private var deadlines = DeadlineHeap<Int>()
+    /// By client: its deadline, if it has one.
+    private var tokens: [DeadlineToken]
     private var scratch: [RetryMachine.Action] = []
     private var phase = Phase.idle
 
@@ -79,6 +81,7 @@ public struct FanOutMachine: Machine, Sendable {
         self.parallel = parallel
         states = Array(repeating: .fresh, count: clients)
         extended = Array(repeating: 0, count: clients)
+        tokens = Array(repeating: .none, count: clients)
         retries = (0..<clients).map {
             RetryMachine(policy: retry($0), seed: seed &+ UInt64($0))
         }
@@ -93,7 +96,7 @@ public struct FanOutMachine: Machine, Sendable {
     public var unsettled: [Int] { states.indices.filter { states[$0] != .done } }
 
     /// The moment at which `tick` wants to be called; nil while there is nothing to wait for.
-    public var nextDeadline: Instant? { phase == .running ? deadlines.first?.moment : nil }
+    public var nextDeadline: Instant? { phase == .running ? deadlines.nextDeadline : nil }
 
     /// Begins; once.
     public mutating func start(now: Instant, _ actions: inout [Action]) {
@@ -111,6 +114,7 @@ public struct FanOutMachine: Machine, Sendable {
         inFlight -= 1
         succeededCount += 1
         states[client] = .done
+        setDeadline(of: client, nil)
         fill(now: now, &actions)
         return true
     }
@@ -132,10 +136,8 @@ public struct FanOutMachine: Machine, Sendable {
     /// Does what is due.
     public mutating func tick(now: Instant, _ actions: inout [Action]) {
         guard phase == .running else { return }
-        while let next = deadlines.first, next.moment <= now {
-            deadlines.removeFirst()
-            guard !isStale(next), !extend(next, now: now) else { continue }
-            expire(next.client, now: now, &actions)
+        while let client = deadlines.popExpired(now: now) {
+            if !extend(client, now: now) { expire(client, now: now, &actions) }
         }
         fill(now: now, &actions)
     }
@@ -153,7 +155,6 @@ public struct FanOutMachine: Machine, Sendable {
     // MARK: Steps
 
     private mutating func fill(now: Instant, _ actions: inout [Action]) {
-        while let next = deadlines.first, isStale(next) { deadlines.removeFirst() }
         while inFlight < parallel, let client = nextClient() { send(client, now: now, &actions) }
         if isFinished {
             phase = .ended
@@ -161,25 +162,22 @@ public struct FanOutMachine: Machine, Sendable {
         }
     }
 
-    /// Whether what the entry stood for has happened otherwise meanwhile.
-    private func isStale(_ entry: DeadlineHeap.Entry) -> Bool {
-        switch states[entry.client] {
-        case .fresh, .done: true
-        case .inFlight, .waiting: retries[entry.client].nextDeadline != entry.moment
-        case .due: retries[entry.client].giveUpAt != entry.moment
-        }
+    /// The only one that this client has from now on.
+    private mutating func setDeadline(of client: Int, _ moment: Instant?) {
+        deadlines.cancel(tokens[client])
+        tokens[client] = moment.map { deadlines.start(client, at: $0) } ?? .none
     }
 
     /// Whether a request is given more time, because its timeout is called late.
-    private mutating func extend(_ entry: DeadlineHeap.Entry, now: Instant) -> Bool {
-        let (client, attempt) = (entry.client, retries[entry.client].attempts)
+    private mutating func extend(_ client: Int, now: Instant) -> Bool {
+        let attempt = retries[client].attempts
         guard states[client] == .inFlight, extended[client] != attempt,
-            now - entry.moment > Punctuality.grain
+            let due = retries[client].nextDeadline, now - due > Punctuality.grain
         else { return false }
         extended[client] = attempt
         let until = now + min(retries[client].policy.timeout, FanOutMachine.grace)
         retries[client].extendAttempt(until: until)
-        deadlines.insert(until, client)
+        setDeadline(of: client, until)
         return true
     }
 
@@ -187,8 +185,7 @@ public struct FanOutMachine: Machine, Sendable {
         if states[client] == .waiting {
             states[client] = .due
             due.append(client)
-            if let giveUpAt = retries[client].giveUpAt { deadlines.insert(giveUpAt, client) }
-            return
+            return setDeadline(of: client, retries[client].giveUpAt)
         }
         if states[client] == .inFlight { inFlight -= 1 }
         scratch.removeAll(keepingCapacity: true)
@@ -236,50 +233,7 @@ public struct FanOutMachine: Machine, Sendable {
                 actions.append(.gaveUp(client: client))
             }
         }
-        if let deadline = retries[client].nextDeadline { deadlines.insert(deadline, client) }
-    }
-}
-
-/// A binary heap of moments. Entries are not taken out when they lose their meaning; whoever pops
-/// one sees whether it still has it.
-struct DeadlineHeap: Sendable {
-    struct Entry: Sendable {
-        var moment: Instant
-        var client: Int
-    }
-
-    private var entries: [Entry] = []
-
-    var first: Entry? { entries.first }
-    var count: Int { entries.count }
-
-    mutating func insert(_ moment: Instant, _ client: Int) {
-        var hole = entries.count
-        let entry = Entry(moment: moment, client: client)
-        entries.append(entry)
-        while hole > 0 {
-            let parent = (hole - 1) / 2
-            guard moment < entries[parent].moment else { break }
-            entries[hole] = entries[parent]
-            hole = parent
-        }
-        entries[hole] = entry
-    }
-
-    mutating func removeFirst() {
-        guard let last = entries.popLast(), !entries.isEmpty else { return }
-        var hole = 0
-        while true {
-            var child = 2 * hole + 1
-            guard child < entries.count else { break }
-            if child + 1 < entries.count, entries[child + 1].moment < entries[child].moment {
-                child += 1
-            }
-            guard entries[child].moment < last.moment else { break }
-            entries[hole] = entries[child]
-            hole = child
-        }
-        entries[hole] = last
+        setDeadline(of: client, retries[client].nextDeadline)
     }
 }
 

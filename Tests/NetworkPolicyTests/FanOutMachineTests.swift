@@ -222,23 +222,6 @@ import Testing
         #expect(actions == [])
     }
 
-    @Test("a heap of moments gives them back in order")
-    func heap() {
-        var random = SeededRandom(seed: 40)
-        var heap = DeadlineHeap()
-        let moments = (0..<1000).map { _ in random.next() % 500 }
-        for (index, moment) in moments.enumerated() {
-            heap.insert(Instant(nanoseconds: moment), index)
-        }
-        var popped: [UInt64] = []
-        while let first = heap.first {
-            #expect(moments[first.client] == first.moment.nanoseconds)
-            popped.append(first.moment.nanoseconds)
-            heap.removeFirst()
-        }
-        #expect(popped == moments.sorted())
-    }
-
     private static func anyBehaviour(
         _ random: inout SeededRandom
     ) -> FanOutSimulation.Behaviour {

@@ -27,7 +27,7 @@ struct FanOutSimulation {
     private(set) var machine: FanOutMachine
     private let behaviours: [Behaviour]
     private var answers: [Request] = []
-    private var answerHeap = DeadlineHeap()
+    private var answerHeap = DeadlineHeap<Int>()
     private var underWay: [Set<Int>]
     private var underWayCount = 0
 
@@ -55,16 +55,15 @@ struct FanOutSimulation {
         var actions: [FanOutMachine.Action] = []
         machine.start(now: now, &actions)
         carryOut(actions)
-        while let moment = [answerHeap.first?.moment, machine.nextDeadline].compactMap({ $0 })
+        while let moment = [answerHeap.nextDeadline, machine.nextDeadline].compactMap({ $0 })
             .min(),
             moment - start <= limit
         {
             if moment < now { faults.append("a deadline lies in the past") }
             now = max(now, moment)
             actions.removeAll()
-            if let answer = answerHeap.first, answer.moment <= now {
-                answerHeap.removeFirst()
-                deliver(answers[answer.client], &actions)
+            if let answer = answerHeap.popExpired(now: now) {
+                deliver(answers[answer], &actions)
             } else {
                 machine.tick(now: now, &actions)
             }
@@ -132,7 +131,7 @@ struct FanOutSimulation {
         }
         let answer = Request(
             moment: now + delay, client: client, attempt: attempt, isSuccess: isSuccess)
-        answerHeap.insert(answer.moment, answers.count)
+        _ = answerHeap.start(answers.count, at: answer.moment)
         answers.append(answer)
     }
 }

@@ -65,7 +65,9 @@ import Testing
         m.failed(first, reason, now: now, &actions)
         #expect(actions.contains(.failed(target: 0, reason: reason, count: 1)))
         let second =
-            actions.lazy.compactMap { if case .launch(let flight, _, _) = $0 { flight } else { nil } }
+            actions.lazy.compactMap {
+                if case .launch(let flight, _, _) = $0 { flight } else { nil }
+            }
             .first ?? nextFlight(&m, &now)
         let flight = try #require(second)
         m.connected(flight, retransmitted: false, now: now + .milliseconds(1))
@@ -89,7 +91,9 @@ import Testing
         var now = t0 + .milliseconds(1100)
         m.failed(first, .reset, now: now, &actions)
         let second =
-            actions.lazy.compactMap { if case .launch(let flight, _, _) = $0 { flight } else { nil } }
+            actions.lazy.compactMap {
+                if case .launch(let flight, _, _) = $0 { flight } else { nil }
+            }
             .first ?? nextFlight(&m, &now)
         let flight = try #require(second)
         m.connected(flight, retransmitted: false, now: now + .milliseconds(1))
