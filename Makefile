@@ -30,7 +30,7 @@ TESTS := --disable-xctest --no-parallel
 # program=Debian package, pkg-config:module=package or file:path=package
 BUILD_NEEDS := pkg-config=pkg-config pkg-config:libuv-static=libuv1-dev \
     pkg-config:openssl=libssl-dev
-TEST_NEEDS := curl=curl openssl=openssl python3=python3 node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
+TEST_NEEDS := curl=curl openssl=openssl python3=python3 py:jsonschema=python3-jsonschema node=nodejs wrk=wrk nginx=nginx-light haproxy=haproxy \
     nft=nftables ip=iproute2 promtool=prometheus chromium=chromium \
     file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
 

@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "HTTPCodec"),
         .target(name: "JSONCodec"),
         .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
+        .target(name: "Result", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
 
         .target(name: "TLS", dependencies: ["COpenSSL", "Pacing"]),
 
@@ -50,7 +51,7 @@ let package = Package(
         .target(
             name: "Instrument",
             dependencies: [
-                "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "HTTP", "HTTPCodec", "Result", "Telemetry", "JSONCodec", "Pacing", "Reactor",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -67,7 +68,8 @@ let package = Package(
         .target(
             name: "EgressGateway",
             dependencies: [
-                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "Instrument", "HTTP", "HTTPCodec", "Result", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -90,7 +92,8 @@ let package = Package(
             name: "sonde",
             dependencies: [
                 "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",
-                "Instrument", "HTTP", "HTTPCodec", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "Instrument", "HTTP", "HTTPCodec", "Result", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -110,6 +113,8 @@ let package = Package(
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
+        .testTarget(
+            name: "ResultTests", dependencies: ["Result", "Telemetry", "JSONCodec", "Pacing"]),
         .testTarget(
             name: "ReportTests", dependencies: ["Report", "Telemetry", "Pacing", "TestSupport"]),
         .testTarget(
@@ -136,13 +141,14 @@ let package = Package(
         .testTarget(
             name: "EgressGatewayTests",
             dependencies: [
-                "EgressGateway", "Telemetry", "Pacing", "Reactor", "TestSupport",
+                "EgressGateway", "Result", "Telemetry", "Pacing", "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "LongLivedTests",
             dependencies: [
-                "LongLived", "Instrument", "HTTPCodec", "JSONCodec", "Telemetry", "Pacing",
+                "LongLived", "Instrument", "HTTPCodec", "JSONCodec", "Result", "Telemetry",
+                "Pacing",
                 "Reactor", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -1,4 +1,4 @@
-import Telemetry
+import Result
 
 /// The result documents of which those of several pods can be merged.
 public enum ResultTables {

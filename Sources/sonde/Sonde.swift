@@ -20,7 +20,7 @@ struct Sonde: ParsableCommand {
         version: Build.version,
         subcommands: [
             NetworkPolicyCommand.self, EgressGatewayCommand.self, ReloadCommand.self,
-            LongLivedCommand.self, MergeCommand.self,
+            LongLivedCommand.self, MergeCommand.self, ShowCommand.self, SchemaCommand.self,
         ])
 
     /// Names under which pods start a role directly.

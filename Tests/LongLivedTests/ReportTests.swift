@@ -2,6 +2,7 @@ import Foundation
 import Instrument
 import Pacing
 import Reactor
+import Result
 import Telemetry
 import Testing
 

@@ -3,9 +3,9 @@
 #
 #   install.sh [--optional] WHAT=PACKAGE...
 #
-# WHAT is a program, pkg-config:MODULE for a library, or file:PATH. With --optional a package that
-# cannot be installed is named and passed over (its tests are skipped); without, that is exit code
-# 69.
+# WHAT is a program, pkg-config:MODULE for a library, py:MODULE for one of Python's, or file:PATH.
+# With --optional a package that cannot be installed is named and passed over (its tests are
+# skipped); without, that is exit code 69.
 set -euo pipefail
 
 # Debian keeps nft, ip and nginx where only root's PATH looks.
@@ -24,6 +24,7 @@ fi
 present() {
     case $1 in
     file:*) [ -e "${1#file:}" ] ;;
+    py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
     pkg-config:*) pkg-config --exists "${1#pkg-config:}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac

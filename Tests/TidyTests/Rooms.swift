@@ -12,7 +12,7 @@ struct Room {
 
 enum Rooms {
     private static let below: Set<String> = [
-        "HTTP", "HTTPCodec", "JSONCodec", "Pacing", "Reactor", "Telemetry",
+        "HTTP", "HTTPCodec", "JSONCodec", "Pacing", "Reactor", "Result", "Telemetry",
     ]
     private static let instrument = below.union(["Instrument"])
 
@@ -22,6 +22,7 @@ enum Rooms {
         "HTTPCodec": Room(isPure: true),
         "JSONCodec": Room(isPure: true),
         "Telemetry": Room(ours: ["JSONCodec", "Pacing"], isPure: true),
+        "Result": Room(ours: ["JSONCodec", "Pacing", "Telemetry"], isPure: true),
         "Reactor": Room(ours: ["CLibuv", "Pacing"], external: ["Synchronization"]),
         "HTTP": Room(ours: ["HTTPCodec", "Pacing", "Reactor"], external: ["HTTPTypes"]),
         "Instrument": Room(ours: below, external: ["HTTPTypes", "Logging"]),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EgressGateway
+import Instrument
 import Pacing
 import Reactor
 
@@ -11,7 +12,7 @@ struct EgressClientCommand: ParsableCommand {
             GET /readyz is 500, and 200 once the test has finished: the target has answered, or \
             the test timeout has passed, or with --stress no more connections are opened. Also \
             /metrics, /status, /healthz. It runs until SIGTERM, and ends with a summary on \
-            standard output; exit code 1 without an answer.
+            standard output; exit code 1 without an answer, or where --fail-on says so.
 
             The delay counts from the start of the process, and its uncertainty says by how much \
             it may be too long: proven by a target that closed the connection, or presumed from \
@@ -48,10 +49,12 @@ struct EgressClientCommand: ParsableCommand {
     var listen = SocketAddress(.anyV6, port: 2112)
 
     @OptionGroup(title: "Stress") var stress: StressOptions
+    @OptionGroup(title: "Result") var output: ResultOptions
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
     func validate() throws {
+        try output.check(EgressClientResult.kind)
         let sources = stress.sourceAddr
         let isIPv6 = externalTargetAddr.address?.ipAddress.isIPv6 ?? sources.first?.isIPv6
         for source in sources where source.isIPv6 != isIPv6 {
@@ -71,15 +74,18 @@ struct EgressClientCommand: ParsableCommand {
         configuration.probeTimeout = probeTimeout?.duration
         configuration.stress = stress.configuration()
         EventLoop.raiseDescriptorLimit()
-        var client: EgressClientService?
+        let files = output.files
+        var outcome: (client: EgressClientService, loop: EventLoop, record: RunRecord)?
         try runService(service) { [configuration] loop, logger in
+            try files.open()
             let service = EgressClientService(
                 loop: loop, configuration: configuration, logger: logger)
-            client = service
+            outcome = (service, loop, RunRecord(loop: loop))
             return service
         }
-        guard let client else { return }
-        try StandardStream.output.printLine(client.summary)
+        guard let (client, loop, record) = outcome else { return }
+        let run = record.run(until: loop.now, command: CommandLine.arguments)
+        try output.finish(client.result(run), files, summary: client.summary)
         if !client.hasSucceeded { throw ExitCode(1) }
     }
 }

@@ -1,4 +1,5 @@
 import JSONCodec
+import Telemetry
 
 /// A part of a result document as a tree, with histograms already understood.
 ///

@@ -1,3 +1,5 @@
+import Telemetry
+
 /// What is wrong with one member of a document.
 struct RuleError: Error {
     let reason: String

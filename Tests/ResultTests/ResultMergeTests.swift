@@ -1,8 +1,9 @@
 import JSONCodec
 import Pacing
+import Telemetry
 import Testing
 
-@testable import Telemetry
+@testable import Result
 
 /// Several results of one kind become one.
 @Suite struct ResultMergeTests {
