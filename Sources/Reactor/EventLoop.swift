@@ -37,6 +37,8 @@ public final class EventLoop {
     /// is asked once more before time is called.
     static let staleAfter = Duration.milliseconds(5)
 
+    /// Nil where the clock is the real one.
+    let virtualTime: VirtualTime?
     private var isRunning = false
     /// Requests of connects that have ended, for the next ones: a connection needs one only while
     /// it connects.
@@ -60,7 +62,12 @@ public final class EventLoop {
     /// is an error to report.
     ///
     /// - Throws: ``UVError`` when the kernel refuses an epoll or event descriptor.
-    public init() throws(UVError) {
+    public convenience init() throws(UVError) {
+        try self.init(time: nil)
+    }
+
+    init(time: VirtualTime?) throws(UVError) {
+        virtualTime = time
         sonde_ignore_sigpipe()
         raw = .allocate(capacity: 1)
         let code = uv_loop_init(raw)
@@ -80,7 +87,7 @@ public final class EventLoop {
     }
 
     /// The monotonic clock, read afresh at every call (about 20 ns).
-    public var now: Instant { Instant(nanoseconds: uv_hrtime()) }
+    public var now: Instant { virtualTime?.now ?? Instant(nanoseconds: uv_hrtime()) }
 
     /// The wall clock: nanoseconds since 1970-01-01T00:00:00Z. Jumps when somebody sets it, so only
     /// for telling people when something was; ``now`` is for measuring.
@@ -94,6 +101,7 @@ public final class EventLoop {
     /// A listener or a reader that is paused, and a timer that is not scheduled, have nothing to
     /// wait for and do not keep it running. Not from inside a callback of this loop.
     public func run() {
+        if let virtualTime { return runVirtually(virtualTime) }
         turn(UV_RUN_DEFAULT)
     }
 
@@ -115,7 +123,7 @@ public final class EventLoop {
     /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
     /// a ``Wakeup``.
     public func stop() {
-        uv_stop(raw)
+        if let virtualTime { virtualTime.isStopped = true } else { uv_stop(raw) }
     }
 
     /// The descriptor that becomes readable when this loop has something to do.
@@ -162,6 +170,7 @@ public final class EventLoop {
         isClosed = true
         // Timers that were closed when they had come due hold this loop, which would hold them.
         (due, ripe) = ([], [])
+        virtualTime?.removeAll()
     }
 
     /// How many handles callers have open, by kind; for tests and diagnostics.
@@ -182,6 +191,14 @@ public final class EventLoop {
     }
 
     // MARK: - For the handles of this loop
+
+    /// All news from before this moment has been handed out.
+    func heard(until moment: Instant) { heardUntil = moment }
+
+    /// Runs what can be run now, and what that enqueues.
+    func runEnqueued() {
+        repeat { turn(UV_RUN_NOWAIT) } while !queue.isEmpty
+    }
 
     @discardableResult
     private func turn(_ mode: uv_run_mode) -> Bool {

@@ -34,6 +34,10 @@ public final class Timer {
     public func schedule(at moment: Instant) {
         guard onFire != nil else { return }
         deadline = moment
+        if let virtualTime = loop.virtualTime {
+            renew()
+            return virtualTime.schedule(self, serial: serial, at: moment)
+        }
         // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the
         // first whole millisecond at or after the moment, however stale that clock is.
         let dueMilliseconds =
@@ -95,6 +99,16 @@ public final class Timer {
         isDue = true
         uv_timer_stop(handle)
         loop.momentHasCome(self, serial: serial)
+    }
+
+    /// Whether it is still to fire as it was scheduled then.
+    func isScheduled(_ serial: UInt32) -> Bool { serial == self.serial && deadline != nil }
+
+    /// Its virtual moment has come.
+    func fire(_ serial: UInt32) {
+        guard isScheduled(serial) else { return }
+        deadline = nil
+        onFire?()
     }
 
     /// The news has been handed out.
