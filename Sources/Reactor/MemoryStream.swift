@@ -12,8 +12,8 @@ import Pacing
 ///     …
 ///     loop.advance(by: .seconds(60))
 ///
-/// It keeps the contract of ``ByteStream`` as ``TCPConnection`` does, down to when a writer hears of
-/// a reader that is slow or gone; nothing is lost, and order is kept. On a real loop it works in
+/// It keeps the contract of ``ByteStream`` as ``TCPConnection`` does, down to when a writer hears
+/// of a reader that is slow or gone; nothing is lost, and order is kept. On a real loop it works in
 /// real time.
 public final class MemoryStream: ByteStream {
     /// Only what the other end did.
