@@ -158,7 +158,11 @@ struct MasqueradeMachine: Machine, Sendable {
     }
 
     private func expiry(of flight: ProbeWindow.Flight) -> Instant {
-        flight.start + configuration.probeTimeout + (sleep.total - flight.sleptBefore)
+        flight.start + configuration.probeTimeout + forgiven(flight)
+    }
+
+    private func forgiven(_ flight: ProbeWindow.Flight) -> Duration {
+        sleep.forgiven(since: flight.sleptBefore, patience: configuration.probeTimeout)
     }
 
     /// A test whose end was slept through goes on for as long as a probe may need, once.
@@ -319,7 +323,7 @@ struct MasqueradeMachine: Machine, Sendable {
         }
         if flights.flying >= max(configuration.maxInFlight, 1) {
             guard let oldest = flights.oldest, let state = flights.oldestFlight,
-                now - state.start - (sleep.total - state.sleptBefore) >= configuration.minFlight
+                now - state.start - forgiven(state) >= configuration.minFlight
             else { return missUnsent(.local, &actions) }
             // It would have been waited for longer, had this machine more slots.
             giveUp(oldest, as: .local, now: now, &actions)

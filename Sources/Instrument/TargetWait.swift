@@ -25,18 +25,20 @@ public final class TargetWait {
     ///   - path: with its query.
     ///   - host: the Host field; nil for the authority.
     ///   - limit: how long after now an attempt may still begin.
-    ///   - timeout: how long one attempt may take.
+    ///   - timeout: how long one attempt may take; it never takes more than a quarter of the limit
+    ///     from the others, or 5 s.
     ///   - onFailure: told when the reason is another than that of the attempt before.
     ///   - completion: told once: nil for success, or why the last attempt failed.
     public init(
         loop: EventLoop, authority: String, path: String, host: String? = nil, limit: Duration,
-        timeout: Duration, onFailure: @escaping (_ reason: String) -> Void = { _ in },
+        timeout: Duration? = nil, onFailure: @escaping (_ reason: String) -> Void = { _ in },
         completion: @escaping (_ failure: String?) -> Void
     ) {
         client = HTTPClient(loop: loop)
         request = HTTPRequest(method: .get, scheme: "http", authority: authority, path: path)
         options.host = host
         options.closesConnection = true
+        let timeout = TargetWait.timeout(timeout, within: limit)
         options.timeout = timeout + .seconds(1)  // the machine keeps the time
         let backoff = Backoff(initial: .milliseconds(50), maximum: .milliseconds(500), jitter: 0)
         driver = MachineDriver(
@@ -47,6 +49,11 @@ public final class TargetWait {
         self.completion = completion
         driver.onAction { [unowned self] action, _ in perform(action) }
         driver.step { $0.start(now: $1, &$2) }
+    }
+
+    /// How long an attempt may take, so that others have their turn.
+    static func timeout(_ timeout: Duration?, within limit: Duration) -> Duration {
+        min(timeout ?? limit, limit, max(.seconds(5), limit / 4))
     }
 
     /// Ends it without a word. Idempotent.

@@ -84,7 +84,8 @@ struct ConnectionListReader {
                 try json.skipValue()
             }
         }
-        noteSkipped()
+        noteSkipped(skippedAddresses)
+        noteSkipped(skippedPorts)
         let (product, overflow) = addressCount.multipliedReportingOverflow(by: portCount)
         let (sum, carried) = targetCount.addingReportingOverflow(product)
         guard !overflow, !carried, sum <= limits.targets else {
@@ -96,11 +97,10 @@ struct ConnectionListReader {
         if keeps, product > 0 { addTargets() }
     }
 
-    private mutating func noteSkipped() {
-        for skipped in [skippedAddresses, skippedPorts] where !skipped.counts.isEmpty {
-            list.skipped.add(
-                skipped, client: client, index: list.entryCount, policy: policy?.string ?? "")
-        }
+    private mutating func noteSkipped(_ skipped: SkippedEntries) {
+        if skipped.isEmpty { return }
+        list.skipped.add(
+            skipped, client: client, index: list.entryCount, policy: policy?.string ?? "")
     }
 
     private mutating func addTargets() {

@@ -47,6 +47,7 @@ public struct SkippedEntries: Sendable, Equatable {
     public private(set) var listed: [Entry] = []
 
     private static let listedEntries = 100
+    /// In bytes of UTF-8.
     private static let valueLength = 64
 
     /// None.
@@ -61,21 +62,32 @@ public struct SkippedEntries: Sendable, Equatable {
     ) {
         counts[kind, default: 0] += 1
         guard listed.count < SkippedEntries.listedEntries else { return }
-        let isLong = value.count > SkippedEntries.valueLength
         listed.append(
             Entry(
-                kind: kind, value: isLong ? value.prefix(SkippedEntries.valueLength) + "…" : value,
-                client: client, index: index, policy: policy))
+                kind: kind, value: SkippedEntries.cut(value), client: client, index: index,
+                policy: policy))
     }
 
-    /// Costs nothing where there are none, which is nearly always.
+    private static func cut(_ text: String) -> String {
+        guard text.utf8.count > valueLength else { return text }
+        var end = text.utf8.index(text.startIndex, offsetBy: valueLength)
+        while end.samePosition(in: text.unicodeScalars) == nil {
+            end = text.utf8.index(before: end)
+        }
+        return text[..<end] + "…"
+    }
+
+    /// Whether there are none, which is nearly always.
+    var isEmpty: Bool { counts.isEmpty }
+
     mutating func removeAll() {
-        if !counts.isEmpty { self = SkippedEntries() }
+        if !isEmpty { self = SkippedEntries() }
     }
 
     /// Takes over those of one entry of a list, which were found before its policy was known.
     mutating func add(_ other: SkippedEntries, client: String?, index: Int, policy: String) {
         count(other)
+        let policy = SkippedEntries.cut(policy)
         for entry in other.listed.prefix(SkippedEntries.listedEntries - listed.count) {
             listed.append(
                 Entry(

@@ -6,9 +6,13 @@ import Pacing
 ///     event          step
 ///     nextDeadline   records how late it is, and for every further interval that was slept
 ///                    through the rest that remained of the pause then
+///     the same, idle the same; the next comes after twice as many intervals, of which each counts
+///                    as the sample at their end did
 public struct DelaySampler: Sendable {
     /// So many samples stand for one pause at most.
     private static let longestPause: Int64 = 10_000
+    /// So many intervals lie between two samples at most.
+    private static let longestStretch: Int64 = 16
 
     /// Between two samples.
     public let interval: Duration
@@ -16,6 +20,8 @@ public struct DelaySampler: Sendable {
     public private(set) var nextDeadline: Instant
     /// One value for every interval that has passed.
     public private(set) var delays = LatencyHistogram()
+    /// Intervals from the last sample to the next.
+    private var stretch: Int64 = 1
 
     /// - Parameter interval: above zero.
     public init(interval: Duration, now: Instant) {
@@ -25,9 +31,11 @@ public struct DelaySampler: Sendable {
     }
 
     /// What was due at `nextDeadline` happens now; nothing happens before.
+    /// - Parameter isIdle: nothing has come for this process since the last sample, that could have
+    ///   been late.
     /// - Returns: how late that is; nil before it.
     @discardableResult
-    public mutating func sample(now: Instant) -> Duration? {
+    public mutating func sample(now: Instant, isIdle: Bool = false) -> Duration? {
         guard now >= nextDeadline else { return nil }
         let step = interval.nanoseconds
         let late = (now - nextDeadline).nanoseconds
@@ -35,7 +43,9 @@ public struct DelaySampler: Sendable {
         for index in 0...min(missed, Self.longestPause) {
             delays.record(nanoseconds: late - index * step)
         }
-        nextDeadline = nextDeadline + .nanoseconds((missed + 1) * step)
+        for _ in 1..<stretch { delays.record(nanoseconds: min(late, step)) }
+        stretch = isIdle ? min(stretch * 2, Self.longestStretch) : 1
+        nextDeadline = nextDeadline + .nanoseconds((missed + stretch) * step)
         return .nanoseconds(late)
     }
 }

@@ -20,6 +20,13 @@ public struct LatencyHistogram: Sendable, Equatable {
     /// By how much a percentile may differ from the value that it stands for, as a share of it.
     public static let relativeError = 1.0 / 256
 
+    /// Whether these delays of the measurer's own are a tenth or more of the 99th percentile of
+    /// what it measured.
+    public func explainsTail(of measured: LatencyHistogram) -> Bool {
+        guard let own = percentile(99), let tail = measured.percentile(99) else { return false }
+        return own > .zero && own * 10 >= tail
+    }
+
     /// Empty; it allocates nothing until a value comes.
     public init() {}
 

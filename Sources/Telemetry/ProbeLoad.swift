@@ -109,7 +109,11 @@ public struct ProbeLoad: Sendable {
     /// Time that goes backwards changes nothing.
     private mutating func advance(to now: Instant) {
         let second = now.nanoseconds / 1_000_000_000
-        if first == nil { (first, current) = (second, second) }
+        if first == nil {
+            // A second that had begun before is not whole.
+            first = now.nanoseconds % 1_000_000_000 == 0 ? second : second + 1
+            current = second
+        }
         guard second > current else { return }
         for passed in (current + 1)...min(second, current + ProbeLoad.seconds) {
             let place = Int(passed % ProbeLoad.seconds)

@@ -196,6 +196,20 @@ import Testing
         #expect(second.finish().code == 0)
     }
 
+    @Test("lines that cannot be written end a run that has no end of its own")
+    func fullOutput() throws {
+        let (server, url) = try start(["--delay", "0"])
+        let outcome = try Program.run(
+            ["-c", "exec \"$0\" \"$@\" >/dev/full", Program.path.path, "longlived", "client", url]
+                + ["--think", "10ms"],
+            executable: URL(fileURLWithPath: "/bin/sh"))
+        #expect(outcome.code == 71)
+        #expect(
+            outcome.errors.hasSuffix("sonde: write standard output: no space left on device\n"))
+        server.terminate()
+        #expect(server.finish().code == 0)
+    }
+
     @Test("SIGTERM ends the client with its table, and the server when its grace is over")
     func signals() throws {
         let (server, url) = try start(["--delay", "20s", "--grace", "10ms"])

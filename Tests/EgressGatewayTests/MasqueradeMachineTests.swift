@@ -193,6 +193,37 @@ import Testing
             ])
     }
 
+    @Test("awake for a tenth of the time only, silence is given up all the same")
+    func throttled() {
+        // Slots come while it sleeps, so that something is always overdue when it wakes.
+        var machine = machine { $0.interval = .milliseconds(20) }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        var givenUp: Int?
+        for period in 1...60 {
+            for awake in [0, 9] {
+                let now = ms(period * 100 + awake)
+                let done = actions(&machine) { $0.tick(now: now, &$1) }
+                if done.contains(.cancel(flight: 0)) { givenUp = givenUp ?? period }
+            }
+        }
+        // The probe's second, another one for what was slept through, and one sleep.
+        #expect(givenUp == 21, "a probe of 1 s, slept through for 0.09 s at a time")
+    }
+
+    @Test("one long stop is forgiven whole, however long", arguments: [5_000, 600_000])
+    func longStop(milliseconds: Int) {
+        var machine = machine {
+            $0.interval = .seconds(3600)
+            $0.testTimeout = .seconds(7200)
+        }
+        _ = actions(&machine) { $0.start(origin: t0, now: t0, &$1) }
+        let woken = ms(milliseconds)
+        _ = actions(&machine) { $0.tick(now: woken, &$1) }
+        #expect(machine.inFlight == 1)
+        _ = actions(&machine) { $0.tick(now: woken + .milliseconds(999), &$1) }
+        #expect(machine.inFlight == 1, "waited for with open eyes, for as long as a probe may take")
+    }
+
     @Test("stopped over the end of the test: the answer in the socket still counts")
     func stoppedOverTheEnd() {
         var machine = machine {

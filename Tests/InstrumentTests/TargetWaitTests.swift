@@ -1,7 +1,9 @@
 import HTTP
-import Instrument
+import Pacing
 import Reactor
 import Testing
+
+@testable import Instrument
 
 /// Waiting for a first success, against a server that is late or never good.
 @Suite(.serialized) struct TargetWaitTests {
@@ -74,6 +76,16 @@ import Testing
         }
         held = []  // the server's handler holds them, and they the server
         #expect(outcome.reasons == ["timed out"] && outcome.end == .some(nil))
+    }
+
+    @Test("one attempt takes a quarter of the time at most, or five seconds, or all there is")
+    func attempts() {
+        func timeout(_ timeout: Duration?, _ limit: Int) -> Duration {
+            TargetWait.timeout(timeout, within: .seconds(limit))
+        }
+        #expect(timeout(nil, 60) == .seconds(15) && timeout(.seconds(600), 60) == .seconds(15))
+        #expect(timeout(nil, 10) == .seconds(5) && timeout(nil, 2) == .seconds(2))
+        #expect(timeout(.seconds(3), 60) == .seconds(3))
     }
 
     @Test(

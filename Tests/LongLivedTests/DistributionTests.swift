@@ -153,6 +153,19 @@ import Testing
         #expect((jainIndex(found) ?? 1) < 0.7)
     }
 
+    @Test("a pod that answers nothing but errors counts, though it was numbered last")
+    func onlyErrors() throws {
+        for rest in [[-1], [-1, -1, -1]] {
+            let found = distribution(rows([20, 20] + rest, 30))
+            let pods = 2 + rest.count
+            #expect(found.counts == [600, 600] + rest.map { _ in 0 })
+            #expect(found.lives == Array(repeating: true, count: pods))
+            #expect(found.windows[20].sharing(promised: 0) == pods)
+            #expect(try abs(#require(jainIndex(found)) - 2 / Double(pods)) < 1e-9)
+            #expect(found.fairShare.spells.map(\.pod) == Array(2..<pods))
+        }
+    }
+
     @Test("a name that was known in the first second, and had no answer in it, is no trouble")
     func knownBeforeItAnswered() {
         let found = distribution(rows([0, 20], 1) + rows([20, 20], 5))

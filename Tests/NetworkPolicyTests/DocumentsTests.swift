@@ -126,6 +126,17 @@ import Testing
         #expect(list.skipped.listed.allSatisfy { $0.value == String(long.prefix(64)) + "…" })
     }
 
+    @Test("what is passed over is cut by its bytes, be it one letter with thousands of accents")
+    func skippedGraphemes() throws {
+        let accents = String(repeating: "\u{301}", count: 5000)
+        let list = try read(
+            #"[{"addresses":["!\#(accents)"],"ports":[1],"netpol":"é\#(accents)"}]"#)
+        let entry = try #require(list.skipped.listed.first)
+        // Accents of two bytes each: the 64th byte is the first half of one.
+        #expect(entry.value.utf8.count == 63 + 3)
+        #expect(entry.policy?.utf8.count == 64 + 3)
+    }
+
     @Test("a small document cannot ask for more targets than the limit")
     func limit() {
         var limits = DocumentLimits()

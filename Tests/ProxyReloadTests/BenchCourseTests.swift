@@ -62,6 +62,57 @@ import Testing
         #expect(report?.timeline.events.map(\.result) == ["signal 9"])
     }
 
+    @Test("a command that runs when the test is given up was killed: its event has failed")
+    func abandoned() throws {
+        var report: BenchReport?
+        try withLoop { loop in
+            let backend = try backend(loop)
+            let running = try bench(loop, backend.address) {
+                $0.grace = .seconds(3600)
+                $0.commands = [ScheduledCommand(after: .zero, command: "exec sleep 100")]
+            } done: {
+                report = $0
+                backend.drain(grace: .seconds(1)) {}
+            }
+            when(loop, { running.isRunningCommand }) {
+                running.stop()
+                running.stop()
+            }
+        }
+        let event = try #require(report?.timeline.events.first)
+        #expect(event.result == "still running at the end, and killed" && !event.isGood)
+        #expect(report?.failedEvents == [event])
+    }
+
+    @Test("a command beyond the last event that is listed has failed all the same")
+    func failedFurther() throws {
+        var report: BenchReport?
+        try withLoop { loop in
+            let backend = try backend(loop)
+            let running = try bench(loop, backend.address) {
+                $0.commands = ["exit 3", "true", "exit 4"].map {
+                    ScheduledCommand(after: .milliseconds(50), command: $0)
+                }
+            } done: {
+                report = $0
+                backend.drain(grace: .seconds(1)) {}
+            }
+            var ended = 0
+            running.onLog = { [unowned running] line in
+                if line.contains("without number ended") || line.contains("number FAILED") {
+                    ended += 1
+                    if ended == 3 { running.stop() }
+                }
+            }
+            when(loop, { running.isMeasuring }) {
+                for _ in 0..<ReloadTimeline.eventLimit { running.mark() }
+            }
+        }
+        let done = try #require(report)
+        #expect(done.failedEvents.isEmpty && done.timeline.uncountedEvents == 3)
+        #expect(done.text.contains("\nfurther events, without windows: 3, 2 of them FAILED\n"))
+    }
+
     @Test("a mark by hand opens a window")
     func mark() throws {
         var report: BenchReport?

@@ -148,6 +148,26 @@ import Testing
         #expect(broken(0..<4, .reset).isEmpty || broken(0..<4, .reset)[0].evidence == nil)
     }
 
+    @Test("one connection that broke off, and whose successor went elsewhere, proves nothing")
+    func oneConnection() {
+        func silences(_ clients: Int) -> [Silence.Evidence?] {
+            var feed = Feed()
+            let own = 0..<clients
+            for _ in 0..<100 {
+                for client in 0..<10 { feed.record(client, from: own.contains(client) ? 0 : 1) }
+            }
+            feed.event()
+            for client in own {
+                feed.record(client, .reset)
+                feed.ports[client] += 100
+            }
+            for _ in 0..<100 { for client in 0..<10 { feed.record(client, from: 1) } }
+            return feed.timeline.windows.flatMap(\.silences).map(\.evidence)
+        }
+        #expect(silences(1) == [nil])
+        #expect(silences(2) == [.connections])
+    }
+
     @Test("before a proxy that chooses for each request, no connection tells of an instance")
     func sharedConnections() {
         var feed = Feed()

@@ -39,4 +39,26 @@ import Testing
         #expect(sampler.delays.count == 10_001)
         #expect(sampler.nextDeadline == at(3 * 86_400_000 + 10))
     }
+
+    @Test("where nothing happens it looks more seldom, and every interval counts as before")
+    func idle() {
+        var sampler = DelaySampler(interval: .milliseconds(10), now: at(0))
+        var looks: [Int64] = []
+        var (moment, busy) = (Int64(0), false)
+        while moment < 1000 {
+            moment = (sampler.nextDeadline - at(0)).nanoseconds / 1_000_000
+            looks.append(moment)
+            sampler.sample(now: at(moment), isIdle: !busy)
+            #expect(sampler.delays.count == moment / 10)
+            busy = moment == 310
+        }
+        #expect(looks == [10, 30, 70, 150, 310, 470, 480, 500, 540, 620, 780, 940, 1100])
+        // Late after a stretch: all that could have been due in it is taken for as late.
+        sampler.sample(now: at(1260 + 3), isIdle: true)
+        #expect(sampler.delays.count == 126 && sampler.delays.count(above: .milliseconds(2)) == 16)
+        // A pause is one for its own time only.
+        sampler.sample(now: at(1420 + 200), isIdle: true)
+        #expect(sampler.delays.count == 142 + 20)
+        #expect(sampler.delays.count(above: .milliseconds(11)) == 19)
+    }
 }

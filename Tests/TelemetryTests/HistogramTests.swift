@@ -154,4 +154,17 @@ import Testing
         let sum = BucketHistogram(histogram, upperBounds: [1, 2]).sum
         #expect(abs(sum - 27_000_000_010.5) < 1e-3)
     }
+
+    @Test("delays of our own explain a tail from a tenth of it on, and none explain nothing")
+    func ownDelays() {
+        func explains(_ own: Int64?, _ measured: Int64?) -> Bool {
+            var histograms = [LatencyHistogram(), LatencyHistogram()]
+            for (index, value) in [own, measured].enumerated() {
+                if let value { histograms[index].record(.nanoseconds(value)) }
+            }
+            return histograms[0].explainsTail(of: histograms[1])
+        }
+        #expect(explains(10, 100) && explains(10, 0))
+        #expect(!explains(9, 100) && !explains(0, 0) && !explains(nil, 5) && !explains(5, nil))
+    }
 }

@@ -59,6 +59,14 @@ import Testing
         #expect(burst.peakRate == 90)
     }
 
+    @Test("a first second that was not whole is left out of the rate")
+    func partialSecond() {
+        let late = load(100, seconds: 2, from: t0 + .milliseconds(900))
+        #expect(late.rate(at: t0 + .milliseconds(2900)) == 100)
+        let early = load(100, seconds: 1, from: t0 + .milliseconds(900))
+        #expect(early.rate(at: t0 + .milliseconds(1900)) == nil)
+    }
+
     @Test("one warning, past 65,536 entries, that names the flag")
     func warning() {
         var load = load(1024, seconds: 64, from: t0)

@@ -135,6 +135,8 @@ struct Distribution: Sendable {
     mutating func advance(now: Instant, gauges: Gauges, held: [Int]) {
         current.gauges = gauges
         self.held = held
+        // One that answered with nothing but errors has a name, and connections.
+        while counts.count < held.count { counts.append(0) }
         while now >= windowEnd {
             endWindow()
             current = Window()
@@ -192,7 +194,7 @@ struct Distribution: Sendable {
             }
         }
         windows.append(current)
-        fairShare.windowEnded(windows, promised: promised)
+        fairShare.windowEnded(windows, promised: promised, pods: counts.count)
         settle()
     }
 

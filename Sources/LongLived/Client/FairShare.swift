@@ -45,11 +45,11 @@ struct FairShare: Sendable {
         for pod in window.partial { sums[Int(pod)] += Double(window.count(of: Int(pod))) - share }
     }
 
-    /// - Parameter windows: those that have ended, the last of them just now.
-    mutating func windowEnded(_ windows: [Distribution.Window], promised: Int) {
+    /// - Parameters:
+    ///   - windows: those that have ended, the last of them just now.
+    ///   - pods: how many are known.
+    mutating func windowEnded(_ windows: [Distribution.Window], promised: Int, pods: Int) {
         let last = windows.suffix(FairShare.span)
-        // Pods that are silent or came or went in a window are known from an earlier one.
-        let pods = max(sums.count, last.map(\.counts.count).max() ?? 0)
         sums = Array(repeating: 0, count: pods)
         fair = Array(repeating: 0, count: pods)
         for window in last {

@@ -114,7 +114,12 @@ public final class HoldClient {
         distribution = Distribution(start: loop.now, promised: configuration.pods ?? 0)
         windowTimer = Timer(loop: loop) { [unowned self] in tick() }
         windowTimer?.schedule(after: HoldClient.tickInterval)
-        ownDelay = OwnDelay(loop: loop)
+        ownDelay = OwnDelay(
+            loop: loop,
+            activity: { [unowned self] in
+                let machine = driver.machine
+                return machine.sent + machine.answered + machine.lost + machine.opened
+            })
         if let interval = configuration.resolveInterval {
             resolveTimer = Timer(loop: loop) { [unowned self] in resolveAgain(every: interval) }
             resolveTimer?.schedule(after: interval)

@@ -94,12 +94,7 @@ public struct HoldReport: Sendable {
     public var sharing: Int { max(distribution.promised, pods.count { !$0.isGone }) }
 
     /// Whether the process's own lateness is a tenth or more of the latencies' 99th percentile.
-    public var isDelayedByItself: Bool {
-        guard let own = delays.percentile(99), let tail = latencies.percentile(99) else {
-            return false
-        }
-        return own * 10 >= tail
-    }
+    public var isDelayedByItself: Bool { delays.explainsTail(of: latencies) }
 
     static let percentiles: [(name: StaticString, percent: Double)] = [
         ("p50", 50), ("p90", 90), ("p99", 99), ("max", 100),

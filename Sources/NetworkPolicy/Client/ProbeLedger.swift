@@ -54,7 +54,7 @@ struct ProbeLedger: Sendable {
         var moment: UInt64 = 0
         /// When its first connection stood.
         var connectedAt: UInt64 = 0
-        /// The start of the oldest probe whose first SYN was let through (`allow`).
+        /// When the oldest SYN that was let through had left at the latest (`allow`).
         var passedStart: UInt64 = 0
         var connectNanoseconds: UInt64 = 0
     }
@@ -211,7 +211,7 @@ struct ProbeLedger: Sendable {
         let target = Int(flight.target)
         answers += 1
         if !flight.retransmitted { roundTrips.observe(now - flight.start, now: now) }
-        letThrough(flight, now: now)
+        if !flight.isConnected { letThrough(flight, now: now) }
         switch expectation {
         case .allow:
             guard targets[target].phase == .waiting else { return }
@@ -235,10 +235,11 @@ struct ProbeLedger: Sendable {
         switch expectation {
         case .allow:
             if entry.connectedAt == 0 { targets[target].connectedAt = now.nanoseconds }
-            if flight.retransmitted {
-                recordClosed(at: flight.start, target)
-            } else if entry.passedStart == 0 || start < entry.passedStart {
-                targets[target].passedStart = start
+            if flight.retransmitted { recordClosed(at: flight.start, target) }
+            // Of a SYN that was sent again it is known that it had left by now.
+            let passed = flight.retransmitted ? now.nanoseconds : start
+            if entry.passedStart == 0 || passed < entry.passedStart {
+                targets[target].passedStart = passed
             }
         case .deny:
             guard entry.phase != .settled else { return }

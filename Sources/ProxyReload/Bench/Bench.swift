@@ -400,7 +400,6 @@ public final class Bench {
 
     /// For the commands' runner: ends an event.
     func endEvent(_ index: Int?, _ result: String, isGood: Bool) {
-        guard let index else { return }
         timeline.pointee.endEvent(index, result: result, isGood: isGood, at: elapsed)
     }
 }

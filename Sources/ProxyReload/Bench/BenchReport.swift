@@ -39,11 +39,7 @@ public struct BenchReport {
     }
 
     /// Whether this process's own delay is a tenth or more of the tail that was measured.
-    public var isTailItsOwn: Bool {
-        guard let own = delays.percentile(99), let tail = timeline.total.latency.percentile(99)
-        else { return false }
-        return own * 10 >= tail && own > .zero
-    }
+    public var isTailItsOwn: Bool { delays.explainsTail(of: timeline.total.latency) }
 
     /// Events whose command failed.
     public var failedEvents: [TimelineEvent] { timeline.events.filter { !$0.isGood } }
@@ -67,7 +63,10 @@ public struct BenchReport {
         lines += localLines + instanceLines + remarks
         for window in timeline.windows { lines += windowLines(window) }
         if timeline.uncountedEvents > 0 {
-            lines.append("further events, without windows: \(timeline.uncountedEvents)")
+            let failed = timeline.uncountedFailures
+            lines.append(
+                "further events, without windows: \(timeline.uncountedEvents)"
+                    + (failed > 0 ? ", \(failed) of them FAILED" : ""))
         }
         lines.append(aggregateLine)
         return lines.joined(separator: "\n") + "\n"

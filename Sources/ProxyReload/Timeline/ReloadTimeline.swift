@@ -55,6 +55,8 @@ public struct ReloadTimeline: Sendable {
     public private(set) var events: [TimelineEvent] = []
     /// Events beyond ``eventLimit``.
     public private(set) var uncountedEvents = 0
+    /// Those of them whose command failed.
+    public private(set) var uncountedFailures = 0
     /// The whole test, as one period.
     public private(set) var total = TimelinePeriod(event: nil, start: 0)
     /// Periods that are over.
@@ -72,8 +74,9 @@ public struct ReloadTimeline: Sendable {
     /// Whether some connection carried answers of several instances: then a proxy chooses for each
     /// request, and no connection tells of an instance.
     private(set) var hasSharedConnections = false
-    /// When a connection with answers of an instance last broke off, or came to a proper end.
-    private var lastBreaks: [UInt16: Int64] = [:]
+    /// When two connections with answers of an instance had last broken off.
+    private var lastBreaks: [UInt16: (last: Int64, before: Int64)] = [:]
+    /// When one came to a proper end.
     private var lastCloses: [UInt16: Int64] = [:]
 
     /// - Parameters:
@@ -118,7 +121,8 @@ public struct ReloadTimeline: Sendable {
         }
         if let end = lanes[client].connection.follow(row) {
             if end.isBroken {
-                lastBreaks[end.instance] = row.nanoseconds
+                let before = lastBreaks[end.instance]?.last ?? -1
+                lastBreaks[end.instance] = (row.nanoseconds, before)
             } else {
                 lastCloses[end.instance] = row.nanoseconds
             }
@@ -146,10 +150,14 @@ public struct ReloadTimeline: Sendable {
     }
 
     /// The command of an event has ended, or could not be started.
+    /// - Parameter index: nil for one beyond ``eventLimit``.
     public mutating func endEvent(
-        _ index: Int, result: String, isGood: Bool, at nanoseconds: Int64
+        _ index: Int?, result: String, isGood: Bool, at nanoseconds: Int64
     ) {
-        guard events.indices.contains(index) else { return }
+        guard let index, events.indices.contains(index) else {
+            if !isGood { uncountedFailures += 1 }
+            return
+        }
         events[index].endNanoseconds = nanoseconds
         events[index].result = result
         events[index].isGood = isGood
@@ -177,9 +185,10 @@ public struct ReloadTimeline: Sendable {
 
     /// Whether connections of an instance broke off after its last answer and none came to a proper
     /// end, while an older one of another instance is still open. That none of its own is open, and
-    /// none came back, is known.
+    /// none came back, is known. A single one is none of these: it may have broken off by itself,
+    /// and its successor have gone elsewhere by chance.
     func isCutOff(_ instance: UInt16, since last: Int64) -> Bool {
-        guard !hasSharedConnections, lastBreaks[instance] ?? -1 >= last,
+        guard !hasSharedConnections, lastBreaks[instance]?.before ?? -1 >= last,
             lastCloses[instance] ?? -1 < last
         else { return false }
         return lanes.map(\.connection).contains {

@@ -126,7 +126,7 @@ struct HoldRun {
         return TargetWait(
             loop: loop, authority: "\(name):\(target.port)", path: target.path,
             host: target.authority, limit: limit,
-            timeout: min(limit, configuration.timeout ?? limit),
+            timeout: configuration.timeout,
             onFailure: { StandardStream.error.write("Waiting for \(target): \($0)\n") },
             completion: completion)
     }

@@ -158,6 +158,11 @@ struct BenchCommand: ParsableCommand {
                     + "the first at \(GoDuration(.nanoseconds(event.startNanoseconds))): "
                     + "\(event.command): \(event.result); what was measured is written")
         }
+        if report.timeline.uncountedFailures > 0 {
+            throw Failure.failed(
+                "\(report.timeline.uncountedFailures) events after the first "
+                    + "\(ReloadTimeline.eventLimit) failed; what was measured is written")
+        }
         if total.successes == 0 { throw ExitCode(1) }
     }
 

@@ -118,6 +118,85 @@ import Testing
         #expect(m.ledger[0]?.notBefore == nil)
     }
 
+    @Test("a SYN that was sent again was let through by the time that its connection stood")
+    func resent() throws {
+        var m = machine(.bounded)
+        var actions: [ProbeAction] = []
+        let first = try start(&m)
+        let stood = t0 + .milliseconds(1050)
+        m.connected(first, retransmitted: true, now: stood)
+        // Launched after that, and lost on the way.
+        var now = stood + .milliseconds(1)
+        let second = try #require(nextFlight(&m, &now))
+        m.failed(second, .unreachable, now: now + .milliseconds(1), &actions)
+        m.answered(first, status: 200, now: now + .milliseconds(2), &actions)
+        let result = try #require(m.ledger[0])
+        #expect(result.connectedAt == stood && result.notBefore == t0)
+    }
+
+    @Test("deny: the news of a probe that was let through came with its connection")
+    func lateAnswer() throws {
+        var m = machine(.bounded, expectation: .deny)
+        var actions: [ProbeAction] = []
+        let first = try start(&m)
+        m.connected(first, retransmitted: false, now: t0 + .milliseconds(1))
+        m.answered(first, status: 200, now: t0 + .milliseconds(2), &actions)
+        var now = t0 + .milliseconds(2)
+        let slow = try #require(nextFlight(&m, &now))
+        m.connected(slow, retransmitted: false, now: now + .milliseconds(1))
+        var closed: Instant?
+        for count in 1...3 {
+            let flight = try #require(nextFlight(&m, &now))
+            now += .milliseconds(1)
+            closed = closed ?? now
+            m.failed(flight, .refused, now: now, &actions)
+            // It was let through before any of them started.
+            if count == 2 { m.answered(slow, status: 200, now: now, &actions) }
+        }
+        #expect(actions.contains(.denied(target: 0)))
+        #expect(m.ledger[0]?.moment == closed)
+    }
+
+    @Test("the timeout counts from the SYN, however long the name was looked up before")
+    func lateLookUp() throws {
+        var m = machine(.bounded)
+        var actions: [ProbeAction] = []
+        let first = try start(&m)
+        m.resolving(first)
+        let sent = t0 + .milliseconds(1400)
+        m.sent(first, now: sent)
+        // One that started later has its timeout earlier.
+        m.tick(now: t0 + .milliseconds(2899), &actions)
+        #expect(!actions.contains(.cancel(flight: first)))
+        m.tick(now: t0 + .milliseconds(2900), &actions)
+        #expect(actions.contains(.cancel(flight: first)))
+    }
+
+    @Test("flights time out in the order of their clocks, not of their launches")
+    func flightTable() {
+        var table = FlightTable(targets: 3)
+        let flights = (0..<3).map { target in
+            table.open(target: target, patient: false, now: t0 + .milliseconds(target))
+        }
+        table.setResolving(flights[0])
+        table.setSent(flights[0], isLate: false, now: t0 + .milliseconds(1000))
+        #expect(table.oldest == flights[1])
+        #expect(table.oldestImpatientStart == t0 + .milliseconds(1))
+        let latest = t0 + .milliseconds(900)
+        #expect(table.replaceable(for: 0, launchedBy: latest) == flights[1])
+        // In time: its clock is its start.
+        table.setSent(flights[1], isLate: false, now: t0 + .milliseconds(2))
+        #expect(table[flights[1]]?.clock == t0 + .milliseconds(1))
+        table.setConnected(flights[1], retransmitted: false, now: t0 + .milliseconds(3))
+        #expect(table.oldest == flights[1])
+        #expect(table.replaceable(for: 1, launchedBy: latest) == flights[2])
+        for expected in [1, 2, 0] {
+            #expect(table.oldest == flights[expected])
+            table.close(flights[expected])
+        }
+        #expect(table.oldest == nil && table.count == 0)
+    }
+
     @Test("deny: an established connection is a target that is open, answered or not")
     func deny() throws {
         var m = machine(.bounded, expectation: .deny)
