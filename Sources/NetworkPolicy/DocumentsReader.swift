@@ -43,6 +43,8 @@ struct ConnectionListReader {
     private var policy: JSONText?
     private var skippedAddresses = SkippedEntries()
     private var skippedPorts = SkippedEntries()
+    /// Whether there is anything in the two, which is nearly never.
+    private var hasSkipped = false
     private var addressCount = 0
     private var portCount = 0
     private var targetCount = 0
@@ -65,11 +67,9 @@ struct ConnectionListReader {
 
     private mutating func readEntry(_ json: inout JSONReader) throws(JSONError) {
         if try json.readNullIfPresent() { return }
-        addresses.removeAll(keepingCapacity: true)
-        ports.removeAll(keepingCapacity: true)
-        (policy, addressCount, portCount) = (nil, 0, 0)
-        skippedAddresses.removeAll()
-        skippedPorts.removeAll()
+        policy = nil
+        forgetAddresses()
+        forgetPorts()
         try json.beginObject()
         let entryOffset = json.valueOffset
         while let key = try json.nextKey() {
@@ -84,8 +84,7 @@ struct ConnectionListReader {
                 try json.skipValue()
             }
         }
-        noteSkipped(skippedAddresses)
-        noteSkipped(skippedPorts)
+        if hasSkipped { noteSkipped() }
         let (product, overflow) = addressCount.multipliedReportingOverflow(by: portCount)
         let (sum, carried) = targetCount.addingReportingOverflow(product)
         guard !overflow, !carried, sum <= limits.targets else {
@@ -97,10 +96,26 @@ struct ConnectionListReader {
         if keeps, product > 0 { addTargets() }
     }
 
-    private mutating func noteSkipped(_ skipped: SkippedEntries) {
-        if skipped.isEmpty { return }
-        list.skipped.add(
-            skipped, client: client, index: list.entryCount, policy: policy?.string ?? "")
+    private mutating func noteSkipped() {
+        for skipped in [skippedAddresses, skippedPorts] {
+            list.skipped.add(
+                skipped, client: client, index: list.entryCount, policy: policy?.string ?? "")
+        }
+        (skippedAddresses, skippedPorts, hasSkipped) = (SkippedEntries(), SkippedEntries(), false)
+    }
+
+    // Of a member given twice the last counts.
+
+    private mutating func forgetAddresses() {
+        addressCount = 0
+        if !addresses.isEmpty { addresses.removeAll(keepingCapacity: true) }
+        if hasSkipped { skippedAddresses = SkippedEntries() }
+    }
+
+    private mutating func forgetPorts() {
+        portCount = 0
+        if !ports.isEmpty { ports.removeAll(keepingCapacity: true) }
+        if hasSkipped { skippedPorts = SkippedEntries() }
     }
 
     private mutating func addTargets() {
@@ -123,9 +138,7 @@ struct ConnectionListReader {
     }
 
     private mutating func readAddresses(_ json: inout JSONReader) throws(JSONError) {
-        addresses.removeAll(keepingCapacity: true)
-        skippedAddresses.removeAll()
-        addressCount = 0
+        forgetAddresses()
         if try json.readNullIfPresent() { return }
         try json.beginArray()
         while try json.nextElement() {
@@ -136,6 +149,7 @@ struct ConnectionListReader {
                 text.hasEscapes
                 ? decoded.withUnsafeBytes { Self.address($0) } : Self.address(text.raw)
             guard let address else {
+                hasSkipped = true
                 skippedAddresses.add(.address, text.string)
                 continue
             }
@@ -148,14 +162,13 @@ struct ConnectionListReader {
     }
 
     private mutating func readPorts(_ json: inout JSONReader) throws(JSONError) {
-        ports.removeAll(keepingCapacity: true)
-        skippedPorts.removeAll()
-        portCount = 0
+        forgetPorts()
         if try json.readNullIfPresent() { return }
         try json.beginArray()
         while try json.nextElement() {
             let number = try readPortNumber(&json)
             guard let port = UInt16(exactly: number), port > 0 else {
+                hasSkipped = true
                 skippedPorts.add(.port, "\(number)")
                 continue
             }

@@ -77,13 +77,6 @@ public struct SkippedEntries: Sendable, Equatable {
         return text[..<end] + "…"
     }
 
-    /// Whether there are none, which is nearly always.
-    var isEmpty: Bool { counts.isEmpty }
-
-    mutating func removeAll() {
-        if !isEmpty { self = SkippedEntries() }
-    }
-
     /// Takes over those of one entry of a list, which were found before its policy was known.
     mutating func add(_ other: SkippedEntries, client: String?, index: Int, policy: String) {
         count(other)
