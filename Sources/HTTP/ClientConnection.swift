@@ -171,7 +171,7 @@ final class ClientConnection {
         let last = machine.receiveEnd()
         if error == nil, last == .endOfResponse { return complete() }
         guard let call, isStale, call.method.isIdempotent, !call.hasRetried else {
-            return lost(HTTPError(.connectionLost(error), fault: .remote))
+            return lost(HTTPError(.connectionLost(error.map { StreamError($0) }), fault: .remote))
         }
         // The server closed a kept connection just as it was used again: nobody's fault, and
         // nothing of the request was answered (RFC 9112 §9.3.1).

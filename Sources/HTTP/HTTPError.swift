@@ -13,11 +13,11 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         /// The request cannot be sent as it is (scheme, authority, path or a field).
         case invalidRequest(String)
         /// The name did not resolve, or no connection could be made.
-        case connect(UVError)
+        case connect(StreamError)
         /// The time for the whole exchange is over.
         case timedOut
         /// The connection broke off before the message was complete; nil for an orderly close.
-        case connectionLost(UVError?)
+        case connectionLost(StreamError?)
         /// The peer sent what is not acceptable HTTP/1.1, or more than the limits allow.
         case malformed(HTTPCodecError)
         /// This side gave up: the server or the client was closed.
@@ -35,8 +35,8 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         self.fault = fault
     }
 
-    static func connect(_ error: UVError) -> HTTPError {
-        HTTPError(.connect(error), fault: error.isLocal ? .local : .remote)
+    static func connect(_ error: any StreamFailure) -> HTTPError {
+        HTTPError(.connect(StreamError(error)), fault: error.isLocal ? .local : .remote)
     }
 
     /// The status with which a server would pass this on (RFC 9110 §15.6).
@@ -44,7 +44,7 @@ public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         switch reason {
         case .invalidRequest, .closed: 500
         case .timedOut: 504
-        case .connect(let error): error.kind == .timedOut ? 504 : 502
+        case .connect(let error): error.systemError?.kind == .timedOut ? 504 : 502
         case .connectionLost: 502
         case .malformed(let error): error.statusHint
         }

@@ -143,7 +143,7 @@ public struct HTTPResponder {
 
     /// Who asked; nil when the peer is gone.
     public var peerAddress: SocketAddress? {
-        exchange.generation == generation ? exchange.connection?.connection.peerAddress : nil
+        exchange.generation == generation ? exchange.connection?.peerAddress : nil
     }
 
     /// 405 with the methods that the resource has (RFC 9110 §15.5.6).

@@ -31,7 +31,7 @@ public final class HTTPServer {
     let headHandler: HeadHandler?
 
     private var listeners: [TCPListener] = []
-    /// Every open connection, at the index that its `TCPConnection.tag` says.
+    /// Every open connection, at the index that its stream's tag says.
     private(set) var connections: [ServerConnection] = []
     private var isPaused = false
     private(set) var isDraining = false
@@ -130,7 +130,7 @@ public final class HTTPServer {
             loop: loop, address: address, backlog: configuration.backlog,
             reusePort: configuration.reusesPort
         ) { [self] connection in
-            accepted(connection)  // the listener lets go of its closure when it closes
+            serve(connection)  // the listener lets go of its closure when it closes
         }
         listeners.append(listener)
         if isPaused { listener.pause() }
@@ -155,25 +155,31 @@ public final class HTTPServer {
     /// How many connections are open.
     public var connectionCount: Int { connections.count }
 
-    private func accepted(_ connection: TCPConnection) {
-        connection.tag = connections.count
-        let accepted = ServerConnection(connection, server: self)
-        connections.append(accepted)
-        accepted.start()
+    /// Serves a stream that somebody else has opened, of whatever kind: behind TLS, on a Unix
+    /// socket, in memory.
+    ///
+    /// - Parameter stream: open, without callbacks and context of its own, and read by nobody. From
+    ///   here on it belongs to the server, which closes it.
+    public func serve<Stream: ByteStream>(_ stream: Stream) {
+        // As a listener does with those that come too late.
+        if isDraining { return stream.abort() }
+        stream.tag = connections.count
+        let connection = StreamServerConnection(stream, server: self)
+        connections.append(connection)
+        connection.start()
         if connections.count >= configuration.maximumConnections, !isPaused {
             isPaused = true
             for listener in listeners { listener.pause() }
         }
     }
 
-    /// libuv is done with a connection.
-    func closed(_ connection: TCPConnection) {
-        let index = connection.tag
+    /// The reactor is done with a connection.
+    func closed(at index: Int) {
         connections[index].handleClosed()
         let last = connections.count - 1
         if index != last {
             connections[index] = connections[last]
-            connections[index].connection.tag = index
+            connections[index].index = index
         }
         connections.removeLast()
         if isPaused, !isDraining, connections.count < configuration.maximumConnections {

@@ -46,14 +46,15 @@ public struct HTTPServerRequest {
     }
 
     /// Who asks; nil when the peer is gone.
-    public var peerAddress: SocketAddress? { exchange.connection?.connection.peerAddress }
+    public var peerAddress: SocketAddress? { exchange.connection?.peerAddress }
     /// The address on which the request came in.
-    public var localAddress: SocketAddress? { exchange.connection?.connection.localAddress }
+    public var localAddress: SocketAddress? { exchange.connection?.localAddress }
 
     /// The head as a value that may be kept. Fields that HTTPTypes cannot hold are left out.
     public var httpRequest: HTTPRequest {
         HTTPRequest(
-            method: HTTPRequest.Method(view.methodString) ?? .get, scheme: "http",
+            method: HTTPRequest.Method(view.methodString) ?? .get,
+            scheme: exchange.connection?.isSecure == true ? "https" : "http",
             authority: view.authority, path: requestPath, headerFields: httpFields)
     }
 

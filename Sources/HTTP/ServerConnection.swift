@@ -2,36 +2,35 @@ import HTTPCodec
 import Pacing
 import Reactor
 
-/// One accepted connection: carries bytes between the reactor and the machine.
+/// One connection of a server: carries bytes between a stream and the machine.
 ///
 /// Idle, it is these few words and nothing else; everything that a request needs is in the
-/// exchange, which goes back to the server between requests.
-final class ServerConnection {
+/// exchange, which goes back to the server between requests. What kind of stream it is, only
+/// ``StreamServerConnection`` knows.
+class ServerConnection {
     enum Deadline: UInt8 { case none, head, body, idle, write, linger }
 
-    let connection: TCPConnection
-    let server: HTTPServer
-    var exchange: ServerExchange?
-    var token: DeadlineToken?
-    var deadline = Deadline.none
-    var isReading = false
+    final let server: HTTPServer
+    final var exchange: ServerExchange?
+    final var token: DeadlineToken?
+    final var deadline = Deadline.none
+    final var isReading = false
     /// Nothing more is written: bytes that come in are thrown away until the peer is done.
-    var isLingering = false
+    final var isLingering = false
     /// The last response has been written; what is queued is still going out.
-    var isFinishing = false
-    var isGone = false
+    final var isFinishing = false
+    final var isGone = false
     /// The peer has closed its side.
-    var hasEnded = false
+    final var hasEnded = false
     /// How often the idle deadline has passed since the last request.
-    var idleRounds: UInt8 = 0
-    private var requestCount: UInt32 = 0
-    var progress = WriteProgress()
+    final var idleRounds: UInt8 = 0
+    private final var requestCount: UInt32 = 0
+    final var progress = WriteProgress()
 
     /// When its next answer is to be the last; never, where the server has no limit.
-    private let oldAt: Instant
+    private final let oldAt: Instant
 
-    init(_ connection: TCPConnection, server: HTTPServer) {
-        self.connection = connection
+    init(server: HTTPServer) {
         self.server = server
         oldAt =
             server.configuration.maximumConnectionAge.map { server.loop.now + $0 }
@@ -39,36 +38,33 @@ final class ServerConnection {
     }
 
     /// Whether the next answer is to close it. The clock is read only where there is a limit.
-    var isTooOld: Bool {
+    final var isTooOld: Bool {
         oldAt.nanoseconds != .max && server.loop.now >= oldAt
     }
 
-    private static let onRead: @Sendable (TCPConnection, UnsafeRawBufferPointer) -> Void = {
-        guard let context = $0.context else { return }
-        unsafeDowncast(context, to: ServerConnection.self).received($1)
-    }
-    private static let onEnd: @Sendable (TCPConnection, UVError?) -> Void = {
-        guard let context = $0.context else { return }
-        unsafeDowncast(context, to: ServerConnection.self).ended($1)
-    }
-    private static let onWritable: @Sendable (TCPConnection) -> Void = {
-        guard let context = $0.context else { return }
-        unsafeDowncast(context, to: ServerConnection.self).writable()
-    }
+    // MARK: The stream
 
-    func start() {
-        connection.context = self
-        connection.onRead = Self.onRead
-        connection.onEnd = Self.onEnd
-        connection.onWritable = Self.onWritable
-        connection.onClose = { [server] in server.closed($0) }
-        setReading(true)
-        setDeadline(.head)
+    /// Where it stands among the server's connections.
+    var index: Int {
+        get { fatalError("a connection without a stream") }
+        set { fatalError("a connection without a stream") }
     }
+    var peerAddress: SocketAddress? { nil }
+    var localAddress: SocketAddress? { nil }
+    var isSecure: Bool { false }
+    var unreadBytes: Int { 0 }
+    var takenBytes: Int64 { 0 }
+    func send(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome { .closed }
+    func readStream(_ isOn: Bool) {}
+    func endStream() {}
+    /// Whether something is queued yet, so that it is not closed.
+    func closeStreamAfterWriting() -> Bool { false }
+    func closeStream() {}
+    func abortStream() {}
 
     // MARK: Reading
 
-    private func received(_ bytes: UnsafeRawBufferPointer) {
+    final func received(_ bytes: UnsafeRawBufferPointer) {
         if isLingering || isFinishing || isGone { return }
         let exchange = self.exchange ?? takeExchange()
         if exchange.kept.pointee.isEmpty {
@@ -86,7 +82,7 @@ final class ServerConnection {
         }
     }
 
-    func processKept(_ exchange: ServerExchange) {
+    final func processKept(_ exchange: ServerExchange) {
         // Taken out for the length of the call: the handler may do anything, even close.
         var kept = KeptBytes()
         swap(&kept, &exchange.kept.pointee)
@@ -96,7 +92,7 @@ final class ServerConnection {
         exchange.kept.pointee = kept
     }
 
-    private func takeExchange() -> ServerExchange {
+    private final func takeExchange() -> ServerExchange {
         let exchange = server.takeExchange()
         exchange.connection = self
         exchange.machine.pointee = ServerConnectionMachine(hasServed: requestCount > 0)
@@ -105,7 +101,7 @@ final class ServerConnection {
     }
 
     /// Runs the machine over `bytes`; returns how many it used up.
-    private func process(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) -> Int {
+    private final func process(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) -> Int {
         let context = server.context
         var consumed = 0
         exchange.isProcessing = true
@@ -138,7 +134,7 @@ final class ServerConnection {
         }
     }
 
-    private func requestBegan(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
+    private final func requestBegan(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
         server.requests &+= 1
         requestCount &+= 1
         if requestCount >= server.requestLimit {
@@ -158,12 +154,13 @@ final class ServerConnection {
         }
     }
 
-    private func request(_ view: RequestView, _ exchange: ServerExchange) -> HTTPServerRequest {
+    private final func request(_ view: RequestView, _ exchange: ServerExchange) -> HTTPServerRequest
+    {
         HTTPServerRequest(
             view: view, body: UnsafeRawBufferPointer(start: nil, count: 0), exchange: exchange)
     }
 
-    private func take(
+    private final func take(
         _ handling: HTTPBodyHandling, _ view: RequestView, _ bytes: UnsafeRawBufferPointer,
         _ exchange: ServerExchange
     ) {
@@ -188,7 +185,7 @@ final class ServerConnection {
         }
     }
 
-    private func collect(
+    private final func collect(
         _ limit: Int64, _ handler: @escaping HTTPServer.Handler, _ view: RequestView,
         _ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange
     ) {
@@ -204,14 +201,14 @@ final class ServerConnection {
         sendContinue(exchange)
     }
 
-    private func sendContinue(_ exchange: ServerExchange) {
+    private final func sendContinue(_ exchange: ServerExchange) {
         guard exchange.machine.pointee.takeContinue() else { return }
         server.claimOutput(for: self)
         server.output.continueResponse()
     }
 
     /// - Parameter verdict: whether it is too much at any time, or just now.
-    private func refuseContent(_ verdict: BodyBudget.Verdict, _ exchange: ServerExchange) {
+    private final func refuseContent(_ verdict: BodyBudget.Verdict, _ exchange: ServerExchange) {
         exchange.handling = .ignore
         _ = exchange.takeBody()
         let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
@@ -226,7 +223,7 @@ final class ServerConnection {
 
     // Never inlined: `process` would begin their checked accesses for requests without content too.
     @inline(never)
-    private func bodyReceived(_ slice: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
+    private final func bodyReceived(_ slice: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
         switch exchange.handling {
         case .ignore: break
         case .stream(let onSlice, _): onSlice(slice)
@@ -244,7 +241,7 @@ final class ServerConnection {
     }
 
     @inline(never)
-    private func requestEnded(_ exchange: ServerExchange) {
+    private final func requestEnded(_ exchange: ServerExchange) {
         switch exchange.handling {
         case .ignore: break
         case .stream(_, let onEnd):

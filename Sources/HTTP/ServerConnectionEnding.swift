@@ -28,7 +28,7 @@ extension ServerConnection {
             server.claimOutput(for: self)
         } else {
             flush()
-            note(connection.write(bytes))
+            note(send(bytes))
             server.claimOutput(for: self)
         }
         if isChunk { server.output.chunkEnd() }
@@ -39,7 +39,7 @@ extension ServerConnection {
         guard server.isOutput(of: self) else { return }
         server.disownOutput()
         if server.output.count == 0 { return }
-        note(connection.write(server.output.bytes))
+        note(send(server.output.bytes))
         server.output.removeAll()
     }
 
@@ -119,7 +119,7 @@ extension ServerConnection {
             setDeadline(.body)
         case .head: setDeadline(.head)
         case .idle:
-            if server.isDraining, connection.unreadBytes == 0 { return finish(.close) }
+            if server.isDraining, unreadBytes == 0 { return finish(.close) }
             if exchange.kept.pointee.isEmpty { release() }
             setDeadline(.idle)
         }
@@ -140,7 +140,7 @@ extension ServerConnection {
     func setReading(_ isOn: Bool) {
         if isOn == isReading || hasEnded { return }
         isReading = isOn
-        if isOn { connection.resumeReading() } else { connection.pauseReading() }
+        readStream(isOn)
     }
 
     /// The body deadline starts anew each time; a head has to be complete in time. The idle one
@@ -157,7 +157,7 @@ extension ServerConnection {
     private func changeDeadline(_ wanted: Deadline) {
         if let token { deadlines(deadline)?.cancel(token) }
         deadline = wanted
-        if wanted == .write { progress = WriteProgress(taken: connection.takenBytes) }
+        if wanted == .write { progress = WriteProgress(taken: takenBytes) }
         token = deadlines(wanted)?.start(self)
     }
 
@@ -185,7 +185,7 @@ extension ServerConnection {
             setDeadline(.idle)
             idleRounds = rounds
         case .write:
-            guard progress.look(taken: connection.takenBytes) else { return abort() }
+            guard progress.look(taken: takenBytes) else { return abort() }
             deadline = .write
             token = server.writeDeadlines.start(self)
         case .head, .body:
@@ -196,10 +196,12 @@ extension ServerConnection {
 
     // MARK: The peer's end
 
-    func ended(_ error: UVError?) {
+    func ended(_ error: (any StreamFailure)?) {
         hasEnded = true
         isReading = false
-        if let error { return close(HTTPError(.connectionLost(error), fault: .remote)) }
+        if let error {
+            return close(HTTPError(.connectionLost(StreamError(error)), fault: .remote))
+        }
         if isLingering { return finishWriting() }
         if isFinishing { return }
         guard let exchange else { return finish(.close) }
@@ -261,7 +263,7 @@ extension ServerConnection {
         release()
         guard after == .closeLingering || isFollowed, !hasEnded else { return finishWriting() }
         isLingering = true
-        connection.endWriting()
+        endStream()
         setReading(true)
         setDeadline(.linger)
     }
@@ -271,15 +273,14 @@ extension ServerConnection {
         isLingering = false
         isFinishing = true
         setReading(true)
-        connection.closeAfterWriting()
-        setDeadline(connection.isOpen ? .write : .none)
+        setDeadline(closeStreamAfterWriting() ? .write : .none)
     }
 
     /// The server is going: now if nothing is under way, else after the last answer.
     func drain() {
         if isGone || isFinishing || isLingering { return }
         let isIdle = exchange.map { $0.machine.pointee.isIdle && $0.kept.pointee.isEmpty } ?? true
-        if isIdle, connection.unreadBytes == 0 { finish(.close) }
+        if isIdle, unreadBytes == 0 { finish(.close) }
     }
 
     /// Whether the answer that begins now is the last before the server goes: not while requests
@@ -289,17 +290,17 @@ extension ServerConnection {
         let machine = exchange.machine
         if !machine.pointee.isRequestComplete { return true }
         return !machine.pointee.isFollowed && exchange.kept.pointee.isEmpty
-            && connection.unreadBytes == 0
+            && unreadBytes == 0
     }
 
     func close(_ error: HTTPError = HTTPError(.closed, fault: .local)) {
         tearDown(error)
-        connection.close()
+        closeStream()
     }
 
     func abort() {
         tearDown(HTTPError(.closed, fault: .local))
-        connection.abort()
+        abortStream()
     }
 
     /// The reactor is done with the connection, for whatever reason.

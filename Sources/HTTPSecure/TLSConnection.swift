@@ -102,8 +102,16 @@ where Lower.Failure: Equatable {
     public var isOpen: Bool { state == .open && lower.isOpen }
     /// That of the stream below.
     public var peerAddress: SocketAddress? { lower.peerAddress }
+    /// That of the stream below.
+    public var localAddress: SocketAddress? { lower.localAddress }
+    /// It is.
+    public var isSecure: Bool { true }
     /// Encrypted bytes that the kernel has not taken.
     public var unsentBytes: Int { lower.unsentBytes }
+    /// Encrypted bytes that the peer has confirmed; see ``ByteStream``.
+    public var takenBytes: Int64 { lower.takenBytes }
+    /// What waits, deciphered or not; see ``ByteStream``.
+    public var unreadBytes: Int { waiting.count + lower.unreadBytes }
 
     /// Begins the handshake on a stream that is open and has no callbacks of its own.
     ///

@@ -16,6 +16,23 @@ public protocol StreamFailure: Error, CustomStringConvertible {
 
 extension UVError: StreamFailure {}
 
+/// Why a stream ended, for whoever serves streams of any kind.
+public struct StreamError: StreamFailure, Equatable {
+    /// As a person would say it.
+    public let description: String
+    /// See ``StreamFailure``.
+    public let isLocal: Bool
+    /// What the system said; nil for what a protocol in between found.
+    public let systemError: UVError?
+
+    /// Says what `failure` says.
+    public init(_ failure: any StreamFailure) {
+        description = failure.description
+        isLocal = failure.isLocal
+        systemError = failure as? UVError
+    }
+}
+
 /// A connection that carries bytes both ways in order: what a protocol needs of it, and no more.
 ///
 /// Protocols are generic over it, and specialized for the kind that they run on; nothing here is
@@ -32,9 +49,19 @@ public protocol ByteStream: AnyObject {
     var isOpen: Bool { get }
     /// The other end, where it has an address of its own.
     var peerAddress: SocketAddress? { get }
+    /// This end, where it has an address of its own.
+    var localAddress: SocketAddress? { get }
+    /// Whether nobody on the way can read or change the bytes.
+    var isSecure: Bool { get }
     /// Bytes accepted by ``write(_:)-swift.method`` that the kernel has not taken yet, to the byte:
     /// a slow reader is seen to make progress long before a large write has ended.
     var unsentBytes: Int { get }
+    /// Of what was ever queued, the bytes that the peer has confirmed, up to a constant: it grows
+    /// while the peer takes something, within one large write too. Only the difference of two
+    /// values means something, and only while something is queued.
+    var takenBytes: Int64 { get }
+    /// Bytes that have come and were not handed out yet; 0 where it is not open.
+    var unreadBytes: Int { get }
 
     /// For whoever uses the stream: the object behind it. Dropped by ``close()``.
     var context: AnyObject? { get set }
@@ -71,6 +98,9 @@ public protocol ByteStream: AnyObject {
 }
 
 extension ByteStream {
+    /// Most are not.
+    public var isSecure: Bool { false }
+
     /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
     @discardableResult
     public func write(_ bytes: [UInt8]) -> WriteOutcome {

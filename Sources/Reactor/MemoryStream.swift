@@ -92,8 +92,14 @@ public final class MemoryStream: ByteStream {
     public var isOpen: Bool { state == .open }
     /// Ends in memory have no addresses.
     public var peerAddress: SocketAddress? { nil }
+    /// Ends in memory have no addresses.
+    public var localAddress: SocketAddress? { nil }
     /// See ``ByteStream``.
     public var unsentBytes: Int { state == .open ? sends.unsentCount : 0 }
+    /// See ``ByteStream``.
+    public var takenBytes: Int64 { sends.takenCount }
+    /// See ``ByteStream``.
+    public var unreadBytes: Int { state == .open ? receives.arrivedCount : 0 }
     /// What lies between this end and the other, for what is sent from here on.
     public var outgoing: Path {
         get { sends.path }
@@ -192,7 +198,7 @@ public final class MemoryStream: ByteStream {
     /// See ``ByteStream``.
     public func close() {
         // What was not read is lost, and the other end is told so.
-        finish(by: receives.hasUnread ? .reset : .end)
+        finish(by: receives.arrivedCount > 0 ? .reset : .end)
     }
 
     /// See ``ByteStream``.
@@ -242,6 +248,8 @@ private final class MemoryChannel {
     /// Given by the writer; from `sentCount` on not on its way.
     private var given: [UInt8] = []
     private var sentCount = 0
+    /// Bytes that have left, since the beginning.
+    private(set) var takenCount: Int64 = 0
     var endsWhenSent = false
     /// Nil when that end is closed.
     var writer: MemoryStream?
@@ -279,8 +287,8 @@ private final class MemoryChannel {
 
     func dropUnsent() { (given, sentCount) = ([], 0) }
 
-    var hasUnread: Bool {
-        arrived.rest.contains { if case .bytes = $0 { true } else { false } }
+    var arrivedCount: Int {
+        arrived.rest.reduce(0) { if case .bytes(let bytes) = $1 { $0 + bytes.count } else { $0 } }
     }
 
     /// Sends what the path has room for.
@@ -291,6 +299,7 @@ private final class MemoryChannel {
             let count = max(1, min(size, unsentCount, path.capacity - held))
             send(.bytes(Array(given[sentCount..<sentCount + count])))
             sentCount += count
+            takenCount += Int64(count)
         }
         if unsentCount == 0 { dropUnsent() }
         if !isClogged, unsentCount == 0, endsWhenSent, !hasSentEnd { send(.end) }

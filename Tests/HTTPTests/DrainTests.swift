@@ -45,27 +45,6 @@ import Testing
         }
     }
 
-    @Test("after its grace a drain resets what is left")
-    func grace() throws {
-        var ended: [HTTPPeerEnd] = []
-        var drained = false
-        try withLoop { loop in
-            let server = HTTPServer(loop: loop) { _, responder in
-                responder.whenPeerEnds { ended.append($0) }
-            }
-            let address = try server.listen(on: anyPort)
-            let peer = Peer(loop: loop, to: address) { $0.send(get) }
-            peer.onChange = { peer in
-                if let end = peer.end { #expect(throws: UVError.self) { try end.get() } }
-            }
-            loop.pollUntil({ server.requestCount == 1 }) {
-                server.drain(grace: .milliseconds(10)) { drained = true }
-            }
-        }
-        #expect(drained)
-        #expect(ended == [.gone])
-    }
-
     @Test("a drain asked for by a handler lets that handler answer")
     func drainInHandler() throws {
         var drained = false

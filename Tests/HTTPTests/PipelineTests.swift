@@ -95,7 +95,7 @@ import Testing
             let peer = Peer(loop: loop, to: address, isReading: false) {
                 $0.send(String(repeating: get, count: Self.count))
                 atRest(loop, server) {
-                    queued = server.connections[0].connection.queuedBytes
+                    queued = server.connections[0].queuedBytes
                     server.close()
                 }
             }
@@ -118,7 +118,7 @@ import Testing
             let peer = Peer(loop: loop, to: address, isReading: false) {
                 $0.send(get)
                 atRest(loop, server) {
-                    queued = server.connections[0].connection.queuedBytes
+                    queued = server.connections[0].queuedBytes
                     server.close()
                 }
             }
@@ -174,7 +174,7 @@ import Testing
             let peer = Peer(loop: loop, to: address, isReading: false) { $0.send(get) }
             loop.pollUntil({ server.connections.first?.deadline == .idle }) {
                 let connection = server.connections[0]
-                #expect(connection.connection.queuedBytes > 0)
+                #expect(connection.queuedBytes > 0)
                 switch ending {
                 case .idleTime:
                     for _ in 0..<ServerConnection.idleRoundCount { connection.deadlinePassed() }
@@ -201,7 +201,7 @@ import Testing
     ) {
         loop.enqueue {
             let piece = [UInt8](repeating: 0x62, count: 20_000)
-            while writer?.exchange.connection?.connection.queuedBytes == 0 {
+            while writer?.exchange.connection?.queuedBytes == 0 {
                 writer?.write(piece)
                 wrote(piece.count)
             }

@@ -1,8 +1,9 @@
-import HTTP
 import Pacing
 import Reactor
 @_exported import TestSupport
 import Testing
+
+@testable import HTTP
 
 /// A peer that speaks bytes, not HTTP: what a server answers is compared as it came.
 final class Peer {
@@ -95,5 +96,12 @@ func converse(
         pieces, closesSending: closesSending, configuration: configuration, location
     ) {
         HTTPServer(loop: $0, configuration: $1, handler: handler)
+    }
+}
+
+extension ServerConnection {
+    /// What its TCP connection has not handed to the kernel yet.
+    var queuedBytes: Int {
+        (self as? StreamServerConnection<TCPConnection>)?.stream.queuedBytes ?? 0
     }
 }
