@@ -31,14 +31,15 @@ public final class EventLoop {
     /// All that the kernel had to tell by then has been handed out: what the timers that are called
     /// know of the world. Moves on only when a timer's moment has come, so it may lie long back
     /// where none is called.
-    public private(set) var heardUntil = Instant(nanoseconds: 0)
+    public internal(set) var heardUntil = Instant(nanoseconds: 0)
 
     /// Where handing out the news took longer than this, there is likely to be more, and the kernel
     /// is asked once more before time is called.
     static let staleAfter = Duration.milliseconds(5)
 
-    /// Nil where the clock is the real one.
-    let virtualTime: VirtualTime?
+    /// Of a loop of ``virtual(startingAt:)``; nil where time passes by itself.
+    let virtualClock: VirtualClock?
+
     private var isRunning = false
     /// Requests of connects that have ended, for the next ones: a connection needs one only while
     /// it connects.
@@ -63,12 +64,13 @@ public final class EventLoop {
     ///
     /// - Throws: ``UVError`` when the kernel refuses an epoll or event descriptor.
     public convenience init() throws(UVError) {
-        try self.init(time: nil)
+        try self.init(clock: nil)
     }
 
-    init(time: VirtualTime?) throws(UVError) {
-        virtualTime = time
+    init(clock: VirtualClock?) throws(UVError) {
         sonde_ignore_sigpipe()
+        virtualClock = clock
+        heardUntil = clock?.now ?? Instant(nanoseconds: 0)
         raw = .allocate(capacity: 1)
         let code = uv_loop_init(raw)
         if code < 0 {
@@ -87,7 +89,7 @@ public final class EventLoop {
     }
 
     /// The monotonic clock, read afresh at every call (about 20 ns).
-    public var now: Instant { virtualTime?.now ?? Instant(nanoseconds: uv_hrtime()) }
+    public var now: Instant { virtualClock?.now ?? Instant(nanoseconds: uv_hrtime()) }
 
     /// The wall clock: nanoseconds since 1970-01-01T00:00:00Z. Jumps when somebody sets it, so only
     /// for telling people when something was; ``now`` is for measuring.
@@ -101,8 +103,8 @@ public final class EventLoop {
     /// A listener or a reader that is paused, and a timer that is not scheduled, have nothing to
     /// wait for and do not keep it running. Not from inside a callback of this loop.
     public func run() {
-        if let virtualTime { return runVirtually(virtualTime) }
-        turn(UV_RUN_DEFAULT)
+        if let virtualClock { return runVirtually(virtualClock) }
+        whileRunning { spin(UV_RUN_DEFAULT) }
     }
 
     /// Runs one turn: what is due and what the kernel reports.
@@ -111,11 +113,12 @@ public final class EventLoop {
     /// - Returns: whether anything is still open.
     @discardableResult
     public func runOnce(wait: Bool = true) -> Bool {
-        if wait { return turn(UV_RUN_ONCE) }
+        if let virtualClock { return runOnceVirtually(virtualClock, wait: wait) }
+        if wait { return whileRunning { spin(UV_RUN_ONCE) } }
         // Counted as busy, because libuv would not even look at a loop where nothing keeps it
         // running: a guest's signals and unowned timers want their turn all the same.
         raw.pointee.active_handles += 1
-        turn(UV_RUN_NOWAIT)
+        whileRunning { spin(UV_RUN_NOWAIT) }
         raw.pointee.active_handles -= 1
         return uv_loop_alive(raw) != 0
     }
@@ -123,7 +126,8 @@ public final class EventLoop {
     /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
     /// a ``Wakeup``.
     public func stop() {
-        if let virtualTime { virtualTime.isStopped = true } else { uv_stop(raw) }
+        if let virtualClock { return stopVirtually(virtualClock) }
+        uv_stop(raw)
     }
 
     /// The descriptor that becomes readable when this loop has something to do.
@@ -159,18 +163,17 @@ public final class EventLoop {
         guard !isClosed else { return }
         var turns = 0
         repeat {
-            turn(UV_RUN_NOWAIT)  // work that is still enqueued, and may enqueue more
+            whileRunning { spin(UV_RUN_NOWAIT) }  // work still enqueued; it may enqueue more
             closeOwnHandles()
             // Handles that were closed but whose close callbacks have not run yet are not leaks.
-            while uv_loop_alive(raw) != 0, openHandles.isEmpty { turn(UV_RUN_ONCE) }
+            while uv_loop_alive(raw) != 0, openHandles.isEmpty {
+                whileRunning { spin(UV_RUN_ONCE) }
+            }
             turns += 1
         } while !queue.isEmpty && turns < 1000
         let code = uv_loop_close(raw)
         if code < 0 { throw UVError(operation: "close event loop", code: code) }
         isClosed = true
-        // Timers that were closed when they had come due hold this loop, which would hold them.
-        (due, ripe) = ([], [])
-        virtualTime?.removeAll()
     }
 
     /// How many handles callers have open, by kind; for tests and diagnostics.
@@ -192,22 +195,21 @@ public final class EventLoop {
 
     // MARK: - For the handles of this loop
 
-    /// All news from before this moment has been handed out.
-    func heard(until moment: Instant) { heardUntil = moment }
-
-    /// Runs what can be run now, and what that enqueues.
-    func runEnqueued() {
-        repeat { turn(UV_RUN_NOWAIT) } while !queue.isEmpty
-    }
-
     @discardableResult
-    private func turn(_ mode: uv_run_mode) -> Bool {
+    func whileRunning<Result>(_ body: () -> Result) -> Result {
         precondition(!isClosed, "a closed loop cannot run")
         precondition(!isRunning, "a loop cannot run inside its own callbacks")
         isRunning = true
         defer { isRunning = false }
-        return uv_run(raw, mode) != 0
+        return body()
     }
+
+    /// One or more of libuv's turns; whether anything is still open.
+    @discardableResult
+    func spin(_ mode: uv_run_mode) -> Bool { uv_run(raw, mode) != 0 }
+
+    /// Whether there is anything to do without looking at kernel or clock.
+    var hasWork: Bool { !queue.isEmpty || raw.pointee.closing_handles != nil }
 
     /// Starts the deadline of a connect; connects of one duration share one timer.
     func startConnectDeadline(
@@ -364,6 +366,8 @@ public final class EventLoop {
     private func closeOwnHandles() {
         closeIdleDeadlines()
         closeMeter()
+        // Timers closed meanwhile are not called any more, and one that is open is a leak to tell.
+        due.removeAll { !$0.timer.awaitsCall($0.serial) }
         if let busyPoll {
             self.busyPoll = nil
             closeHandle(busyPoll) { $0?.deallocate() }

@@ -20,8 +20,8 @@ public final class PreciseTimer {
     public init(loop: EventLoop, onFire: @escaping () -> Void) {
         self.loop = loop
         timer = Timer(loop: loop, onFire: onFire)
-        // Virtual timers are exact.
-        let descriptor = loop.virtualTime == nil ? sonde_timer_open() : -1
+        if loop.isVirtual { return }  // every timer is exact there
+        let descriptor = sonde_timer_open()
         guard descriptor >= 0 else { return }
         let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
         guard uv_poll_init(loop.raw, handle, descriptor) >= 0 else {

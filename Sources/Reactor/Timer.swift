@@ -14,14 +14,21 @@ public final class Timer {
     private var serial: UInt32 = 0
     /// The moment has come, and the loop knows.
     private var isDue = false
+    /// Under virtual time it comes before all others of its moment: it stands for the kernel.
+    let isNews: Bool
 
     /// When it will fire; nil while it is not scheduled.
     public private(set) var deadline: Instant?
 
     /// A timer that is not scheduled yet.
     /// - Parameter onFire: called each time its moment has come.
-    public init(loop: EventLoop, onFire: @escaping () -> Void) {
+    public convenience init(loop: EventLoop, onFire: @escaping () -> Void) {
+        self.init(loop: loop, isNews: false, onFire: onFire)
+    }
+
+    init(loop: EventLoop, isNews: Bool, onFire: @escaping () -> Void) {
         self.loop = loop
+        self.isNews = isNews
         self.onFire = onFire
         handle = .allocate(capacity: 1)
         uv_timer_init(loop.raw, handle)  // cannot fail: it only fills in the handle
@@ -33,18 +40,15 @@ public final class Timer {
     /// Fires at `moment` instead of whenever it was to fire; at once when that has passed.
     public func schedule(at moment: Instant) {
         guard onFire != nil else { return }
+        renew()
         deadline = moment
-        if let virtualTime = loop.virtualTime {
-            renew()
-            return virtualTime.schedule(self, serial: serial, at: moment)
-        }
+        if let clock = loop.virtualClock { return clock.schedule(self, at: moment) }
         // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the
         // first whole millisecond at or after the moment, however stale that clock is.
         let dueMilliseconds =
             moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
         let nowMilliseconds = uv_now(loop.raw)
         let delay = dueMilliseconds > nowMilliseconds ? dueMilliseconds - nowMilliseconds : 0
-        renew()
         uv_timer_start(
             handle,
             { handle in
@@ -60,8 +64,8 @@ public final class Timer {
 
     /// Does not fire any more until it is scheduled again.
     public func cancel() {
-        deadline = nil
         renew()
+        deadline = nil
         uv_timer_stop(handle)
     }
 
@@ -74,8 +78,8 @@ public final class Timer {
 
     /// Gives the timer back. Idempotent, and safe inside its own callback.
     public func close() {
-        deadline = nil
         renew()
+        deadline = nil
         onFire = nil
         closeHandle(handle) { handle in
             guard let data = handle?.pointee.data else { return }
@@ -83,9 +87,11 @@ public final class Timer {
         }
     }
 
+    /// Whatever was scheduled does not come any more.
     private func renew() {
         serial &+= 1
         isDue = false
+        if let deadline { loop.virtualClock?.cancel(self, at: deadline) }
     }
 
     var keepsLoopAlive: Bool {
@@ -101,19 +107,15 @@ public final class Timer {
         loop.momentHasCome(self, serial: serial)
     }
 
-    /// Whether it is still to fire as it was scheduled then.
-    func isScheduled(_ serial: UInt32) -> Bool { serial == self.serial && deadline != nil }
-
-    /// Its virtual moment has come.
-    func fire(_ serial: UInt32) {
-        guard isScheduled(serial) else { return }
-        deadline = nil
-        onFire?()
-    }
+    /// Whether it still is due for what it was scheduled for then.
+    func awaitsCall(_ serial: UInt32) -> Bool { serial == self.serial && isDue }
 
     /// The news has been handed out.
     func call(_ serial: UInt32) {
-        guard serial == self.serial, isDue else { return }
+        if awaitsCall(serial) { call() }
+    }
+
+    func call() {
         isDue = false
         deadline = nil
         onFire?()

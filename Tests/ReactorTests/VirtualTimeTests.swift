@@ -3,218 +3,199 @@ import Testing
 
 @testable import Reactor
 
+/// A loop whose clock moves only when it is told to.
 @Suite struct VirtualTimeTests {
-    private func withVirtualLoop(_ body: (EventLoop) throws -> Void) throws {
-        let loop = try EventLoop.virtual()
+    private let start = Instant(nanoseconds: 5_000_000_000)
+
+    private func withVirtual(_ body: (EventLoop) throws -> Void) throws {
+        let loop = try EventLoop.virtual(startingAt: start)
         try body(loop)
-        #expect(throws: Never.self, "a handle was left open") { try loop.close() }
+        #expect(throws: Never.self) { try loop.close() }
     }
 
-    @Test("the clock stands still but for advance, and timers fire exactly at their moments")
-    func moments() throws {
-        try withVirtualLoop { loop in
-            let start = loop.now
-            var fired: [(String, Duration)] = []
-            let timers = ["c": 3_000_001, "a": 1, "b": 3_000_000, "d": 3_000_001].sorted {
-                $0.key < $1.key
-            }.map { name, nanoseconds in
-                let timer = Timer(loop: loop) {
-                    fired.append((name, loop.now - start))
-                    #expect(loop.heardUntil == loop.now)
-                }
-                timer.schedule(after: .nanoseconds(Int64(nanoseconds)))
-                return timer
-            }
-            loop.settle()
-            #expect(fired.isEmpty && loop.now == start)
-            loop.advance(by: .nanoseconds(3_000_000))
-            #expect(fired.map(\.0) == ["a", "b"])
-            loop.advance(by: .seconds(3600))
-            // At one moment in the order in which they were scheduled.
-            #expect(fired.map(\.0) == ["a", "b", "c", "d"])
-            #expect(fired.map(\.1.nanoseconds) == [1, 3_000_000, 3_000_001, 3_000_001])
-            #expect(loop.now == start + .nanoseconds(3_000_000) + .seconds(3600))
-            for timer in timers { timer.close() }
-        }
-    }
-
-    @Test("a timer that is put off, withdrawn or closed does not fire as it was scheduled before")
-    func changes() throws {
-        try withVirtualLoop { loop in
+    @Test("timers fire exactly at their moments, in order of them, then of their scheduling")
+    func order() throws {
+        try withVirtual { loop in
             var fired: [String] = []
-            let later = Timer(loop: loop) { fired.append("later") }
-            let never = Timer(loop: loop) { fired.append("never") }
-            let closed = Timer(loop: loop) { fired.append("closed") }
-            for timer in [later, never, closed] { timer.schedule(after: .seconds(1)) }
-            let changer = Timer(loop: loop) {
-                later.schedule(after: .seconds(10))
-                never.cancel()
-                closed.close()
-            }
-            changer.schedule(after: .milliseconds(999))
-            loop.advance(by: .seconds(5))
-            #expect(fired.isEmpty)
-            loop.advance(by: .seconds(6))
-            #expect(fired == ["later"])
-            for timer in [later, never, changer] { timer.close() }
-        }
-    }
-
-    @Test("work that a timer enqueues is done before the next timer, at the same moment")
-    func enqueued() throws {
-        try withVirtualLoop { loop in
-            var order: [String] = []
-            let timers = [1, 2].map { number in
+            var timers: [Timer] = []
+            func timer(_ name: String, _ delay: Duration) {
                 let timer = Timer(loop: loop) {
-                    order.append("timer \(number)")
-                    loop.enqueue { loop.enqueue { order.append("work \(number)") } }
+                    #expect(loop.now == start + delay && loop.heardUntil == loop.now)
+                    fired.append(name)
                 }
-                timer.schedule(after: .seconds(1))
-                return timer
+                timer.schedule(at: start + delay)
+                timers.append(timer)
             }
-            loop.advance(by: .seconds(1))
-            #expect(order == ["timer 1", "work 1", "timer 2", "work 2"])
+            timer("late", .seconds(600))
+            timer("c", .nanoseconds(1_000_001))
+            timer("a", .microseconds(1))
+            timer("d", .nanoseconds(1_000_001))
+            timer("b", .milliseconds(1))
+            timers[1].schedule(at: start + .nanoseconds(1_000_001))  // moved behind its equal
+            #expect(loop.now == start && fired.isEmpty)
+            loop.advance(by: .microseconds(1))
+            #expect(fired == ["a"])
+            loop.advance(to: start + .milliseconds(2))
+            #expect(fired == ["a", "b", "d", "c"] && loop.now == start + .milliseconds(2))
+            loop.advance(by: .seconds(598))
+            #expect(fired.count == 4 && timers[0].deadline == start + .seconds(600))
+            loop.advance(by: .seconds(2))
+            #expect(fired.last == "late" && timers[0].deadline == nil)
             for timer in timers { timer.close() }
         }
     }
 
-    @Test("run goes from timer to timer until none is left that it waits for, or until stop")
-    func run() throws {
-        try withVirtualLoop { loop in
-            let start = loop.now
-            var count = 0
-            var timer: Timer?
-            timer = Timer(loop: loop) {
-                count += 1
-                if count < 100 { timer?.schedule(after: .seconds(60)) }
-                if count == 50 { loop.stop() }
+    @Test(
+        "a timer withdrawn, moved or closed does not fire at its old moment; one gone by, at once")
+    func withdrawn() throws {
+        try withVirtual { loop in
+            var fired: [Int] = []
+            let timers = (0..<4).map { number in
+                Timer(loop: loop) { fired.append(number) }
             }
-            timer?.schedule(after: .seconds(60))
-            // Of no account: it would go on for ever.
-            var other: Timer?
-            other = Timer(loop: loop) { other?.schedule(after: .seconds(7)) }
-            other?.setKeepsLoopAlive(false)
-            other?.schedule(after: .seconds(7))
-            loop.run()
-            #expect(count == 50)
-            loop.run()
-            #expect(count == 100 && loop.now == start + .seconds(6000))
-            timer?.close()
-            other?.close()
-            (timer, other) = (nil, nil)
+            for timer in timers { timer.schedule(after: .seconds(1)) }
+            timers[0].cancel()
+            timers[1].schedule(after: .seconds(2))
+            timers[2].close()
+            loop.advance(by: .seconds(1))
+            #expect(fired == [3])
+            timers[3].schedule(at: Instant(nanoseconds: 0))
+            #expect(fired == [3], "fired from inside the call")
+            loop.settle()
+            #expect(fired == [3, 3] && loop.now == start + .seconds(1))
+            loop.advance(by: .seconds(9))
+            #expect(fired == [3, 3, 1])
+            for timer in timers { timer.close() }
         }
     }
 
-    @Test("deadline classes and precise timers live in the loop's time")
-    func deadlines() throws {
-        try withVirtualLoop { loop in
+    @Test("work enqueued is done before time goes on, also what it enqueues and schedules")
+    func enqueued() throws {
+        try withVirtual { loop in
+            var told: [String] = []
+            let second = Timer(loop: loop) { told.append("second") }
+            let first = Timer(loop: loop) {
+                told.append("first")
+                loop.enqueue {
+                    told.append("work")
+                    loop.enqueue {
+                        told.append("its work")
+                        second.schedule(at: loop.now)
+                    }
+                }
+            }
+            let later = Timer(loop: loop) { told.append("later") }
+            first.schedule(after: .seconds(1))
+            later.schedule(after: .seconds(1) + .nanoseconds(1))
+            loop.enqueue { told.append("at once") }
+            #expect(told.isEmpty)
+            loop.settle()
+            #expect(told == ["at once"])
+            loop.advance(by: .seconds(2))
+            #expect(told == ["at once", "first", "work", "its work", "second", "later"])
+            for timer in [first, second, later] { timer.close() }
+        }
+    }
+
+    @Test("deadlines of one class pass at their moments, precise timers and connects' too")
+    func users() throws {
+        try withVirtual { loop in
             var passed: [Int] = []
             let deadlines = DeadlineClass<Int>(loop: loop, timeout: .seconds(60)) {
                 passed.append($0)
             }
-            let first = deadlines.start(1)
+            let token = deadlines.start(1)
             _ = deadlines.start(2)
-            let precise = PreciseTimer(loop: loop) { passed.append(3) }
-            precise.schedule(after: .seconds(90))
-            loop.advance(by: .seconds(59))
-            deadlines.restart(first)
-            loop.advance(by: .seconds(1))
-            #expect(passed == [2])
-            loop.advance(by: .seconds(58))
-            #expect(passed == [2, 3])
-            loop.advance(by: .seconds(1))
-            #expect(passed == [2, 3, 1])
+            let precise = PreciseTimer(loop: loop) { passed.append(0) }
+            precise.schedule(after: .nanoseconds(1))
+            #expect(loop.openHandles["poll"] == nil)
+            loop.advance(by: .seconds(30))
+            deadlines.restart(token)
+            loop.advance(by: .seconds(60) - .nanoseconds(1))
+            #expect(passed == [0, 2])
+            loop.advance(by: .nanoseconds(1))
+            #expect(passed == [0, 2, 1])
             deadlines.close()
             precise.close()
         }
     }
 
-    // MARK: - The path in memory
-
-    @Test("a piece takes its latency and its share of the bandwidth, to the nanosecond")
-    func path() throws {
-        try withVirtualLoop { loop in
-            var path = MemoryStream.Path()
-            path.latency = .milliseconds(20)...(.milliseconds(20))
-            path.bytesPerSecond = 1000
-            path.pieces = 100...100
-            let (a, b) = MemoryStream.pair(on: loop, path: path)
-            let start = loop.now
-            var arrivals: [Int64] = []
-            b.onRead = { _, bytes in
-                #expect(bytes.count == 100)
-                arrivals.append((loop.now - start).nanoseconds / 1_000_000)
+    @Test("run goes from moment to moment until nothing is left, or it is told to stop")
+    func runs() throws {
+        try withVirtual { loop in
+            var count = 0
+            var timer: Timer?
+            timer = Timer(loop: loop) {
+                count += 1
+                if count == 3 { loop.stop() }
+                if count < 5 { timer?.schedule(after: .seconds(100)) }
             }
-            b.resumeReading()
-            a.write([UInt8](repeating: 1, count: 300))
-            loop.advance(by: .seconds(1))
-            #expect(arrivals == [120, 220, 320])
-            a.close()
-            b.close()
-            loop.settle()
+            let unowned = Timer(loop: loop) { Issue.record("nothing waits for it") }
+            unowned.setKeepsLoopAlive(false)
+            unowned.schedule(after: .seconds(1000))
+            timer?.schedule(after: .zero)
+            loop.run()
+            #expect(count == 3 && loop.now == start + .seconds(200))
+            #expect(loop.runOnce() && count == 4 && loop.now == start + .seconds(300))
+            loop.runOnce(wait: false)
+            #expect(count == 4)
+            loop.run()
+            #expect(count == 5 && loop.now == start + .seconds(400))
+            timer?.close()
+            timer = nil
+            unowned.close()
         }
     }
 
-    @Test("a clogged path takes nothing, says nothing, and goes on where it stopped")
-    func clogged() throws {
-        try withVirtualLoop { loop in
-            let size = TCPConnection.highWaterBytes + 1
-            let (a, b) = MemoryStream.pair(on: loop)
-            var received = 0
-            b.onRead = { received += $1.count }
-            b.onEnd = { _, failure in #expect(failure == nil && received == size) }
-            b.resumeReading()
-            a.isClogged = true
-            #expect(a.write([UInt8](repeating: 1, count: size)) == .backpressured)
-            a.endWriting()
-            loop.advance(by: .seconds(3600))
-            #expect(received == 0 && a.unsentBytes == size)
-            a.isClogged = false
+    @Test("a process kept from its work finds its timers late, and its meter says by how much")
+    func stalled() throws {
+        try withVirtual { loop in
+            let meter = loop.meter()
+            var moment: Instant?
+            let timer = Timer(loop: loop) { moment = loop.now }
+            timer.schedule(after: .milliseconds(1500))
+            loop.advance(by: .milliseconds(1400))
+            #expect(meter.lags.sum == .zero)
+            loop.enqueue { loop.stall(for: .milliseconds(1100)) }
             loop.settle()
-            #expect(received == size && a.unsentBytes == 0)
-            a.close()
-            b.close()
-            loop.settle()
+            #expect(moment == start + .milliseconds(2500) && loop.heardUntil == moment)
+            #expect(meter.lags.sum == .milliseconds(500) && meter.turns.sum == .zero)
+            timer.close()
         }
     }
 
-    @Test("a slow reader is seen to make progress, byte by byte")
-    func progress() throws {
-        try withVirtualLoop { loop in
-            var path = MemoryStream.Path()
-            path.bytesPerSecond = 1000
-            path.capacity = 1000
-            let (a, b) = MemoryStream.pair(on: loop, path: path)
-            b.onRead = { _, _ in }
-            b.resumeReading()
-            a.write([UInt8](repeating: 1, count: 100_000))
-            var before = a.unsentBytes
-            for _ in 0..<50 {
-                loop.advance(by: .seconds(1))
-                #expect(a.unsentBytes == before - 1000)
-                before = a.unsentBytes
-            }
-            a.abort()
-            b.close()
-            loop.settle()
-        }
+    @Test("a timer left open is a leak here too")
+    func leak() throws {
+        let loop = try EventLoop.virtual()
+        let timer = Timer(loop: loop) {}
+        timer.schedule(after: .seconds(1))
+        #expect(throws: UVError.self) { try loop.close() }
+        timer.close()
+        try loop.close()
     }
 
-    @Test("what is closed with bytes unread is a reset for the other side")
-    func unread() throws {
-        try withVirtualLoop { loop in
-            let (a, b) = MemoryStream.pair(on: loop)
-            var failure: UVError?
-            a.onEnd = { stream, reason in
-                failure = reason
-                stream.close()
-            }
-            a.resumeReading()
-            a.write([1])
+    @Test("what comes through memory comes before the timers of its moment, however late both are")
+    func newsFirst() throws {
+        try withVirtual { loop in
+            let (client, server) = MemoryStream.pair(on: loop, seed: 1)
+            var told: [String] = []
+            let timers = (1...2).map { number in Timer(loop: loop) { told.append("\(number)") } }
+            timers[0].schedule(after: .milliseconds(20))
+            timers[1].schedule(after: .milliseconds(30))
+            client.outgoing.latency = .milliseconds(20)...(.milliseconds(20))
+            server.onRead = { _, _ in told.append("news") }
+            server.resumeReading()
+            client.write([1])
+            loop.advance(by: .milliseconds(10))
+            client.write([2])
+            loop.advance(by: .milliseconds(10))
+            #expect(told == ["news", "1"])
+            loop.stall(for: .seconds(1))
             loop.settle()
-            b.close()
-            loop.settle()
-            #expect(failure?.kind == .reset)
+            #expect(told == ["news", "1", "news", "2"])
+            for timer in timers { timer.close() }
+            client.close()
+            server.close()
         }
     }
 }

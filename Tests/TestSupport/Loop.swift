@@ -32,6 +32,28 @@ public func withLoop(
     }
 }
 
+/// The same under virtual time, where a test takes as long as its work: the body may let time pass
+/// itself; what is left then happens until nothing is open.
+public func withVirtualLoop(
+    _ location: SourceLocation = #_sourceLocation, _ body: (EventLoop) throws -> Void
+) throws {
+    let loop = try EventLoop.virtual()
+    try body(loop)
+    var hung = false
+    let watchdog = Timer(loop: loop) {
+        hung = true
+        loop.stop()
+    }
+    watchdog.setKeepsLoopAlive(false)
+    watchdog.schedule(after: .seconds(86_400))
+    loop.run()
+    watchdog.close()
+    #expect(!hung, "still open after a day: \(loop.openHandles)", sourceLocation: location)
+    #expect(throws: Never.self, "a handle was left open", sourceLocation: location) {
+        try loop.close()
+    }
+}
+
 /// Calls `then` once `condition` holds, looking after every millisecond of the loop's time.
 public func when(
     _ loop: EventLoop, _ condition: @escaping () -> Bool, then: @escaping () -> Void
