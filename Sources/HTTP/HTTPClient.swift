@@ -25,7 +25,7 @@ public final class HTTPClient {
     private var waiting = WaitingLine<Origin, HTTPClientCall>()
     /// Every request that is not done.
     private var calls: [ObjectIdentifier: HTTPClientCall] = [:]
-    private let idleDeadlines: Deadlines<ClientConnection>
+    private let idleDeadlines: DeadlineClass<ClientConnection>
     private var callDeadlines = DeadlineHeap<HTTPClientCall>()
     private var callTimer: Timer?
     private var isClosed = false
@@ -40,7 +40,7 @@ public final class HTTPClient {
         self.loop = loop
         self.configuration = configuration
         context = HTTPCodecContext(limits: configuration.limits)
-        idleDeadlines = Deadlines(loop: loop, timeout: configuration.idleTimeout) { $0.close() }
+        idleDeadlines = DeadlineClass(loop: loop, timeout: configuration.idleTimeout) { $0.close() }
     }
 
     /// How many open connections are idle.

@@ -60,11 +60,11 @@ public final class HTTPServer {
     private var dateText = ""
     private var dateIsOldAt = Instant(nanoseconds: 0)
 
-    let headDeadlines: Deadlines<ServerConnection>
-    let bodyDeadlines: Deadlines<ServerConnection>
-    let idleDeadlines: Deadlines<ServerConnection>
-    let writeDeadlines: Deadlines<ServerConnection>
-    let lingerDeadlines: Deadlines<ServerConnection>
+    let headDeadlines: DeadlineClass<ServerConnection>
+    let bodyDeadlines: DeadlineClass<ServerConnection>
+    let idleDeadlines: DeadlineClass<ServerConnection>
+    let writeDeadlines: DeadlineClass<ServerConnection>
+    let lingerDeadlines: DeadlineClass<ServerConnection>
 
     /// Content is collected before `handler` is called; more than the limit is answered with 413.
     public convenience init(
@@ -107,8 +107,8 @@ public final class HTTPServer {
         budget = BodyBudget(limit: configuration.maximumBodyMemory)
         requestLimit =
             configuration.maximumRequestsPerConnection.map { UInt32(clamping: $0) } ?? .max
-        func deadlines(_ timeout: Duration) -> Deadlines<ServerConnection> {
-            Deadlines(loop: loop, timeout: timeout) { $0.deadlinePassed() }
+        func deadlines(_ timeout: Duration) -> DeadlineClass<ServerConnection> {
+            DeadlineClass(loop: loop, timeout: timeout) { $0.deadlinePassed() }
         }
         headDeadlines = deadlines(configuration.headTimeout)
         bodyDeadlines = deadlines(configuration.bodyTimeout)

@@ -161,7 +161,7 @@ extension ServerConnection {
         token = deadlines(wanted)?.start(self)
     }
 
-    private func deadlines(_ which: Deadline) -> Deadlines<ServerConnection>? {
+    private func deadlines(_ which: Deadline) -> DeadlineClass<ServerConnection>? {
         switch which {
         case .none: nil
         case .head: server.headDeadlines

@@ -47,8 +47,9 @@ public struct DeadlineQueue<Payload> {
     @usableFromInline var tail = DeadlineQueue.none
     /// Freed places, linked by `next`.
     @usableFromInline var free = DeadlineQueue.none
+    @usableFromInline var running = 0
     /// How many entries are running.
-    public private(set) var count = 0
+    @inlinable public var count: Int { running }
 
     @inlinable static var none: UInt32 { .max }
 
@@ -82,7 +83,7 @@ public struct DeadlineQueue<Payload> {
             entries.append(Entry(payload: payload))
         }
         append(index, now: now)
-        adjustCount(by: 1)
+        running += 1
         return DeadlineToken(index: index, generation: entries[Int(index)].generation)
     }
 
@@ -115,9 +116,6 @@ public struct DeadlineQueue<Payload> {
             && entries[Int(token.index)].payload != nil
     }
 
-    @usableFromInline
-    mutating func adjustCount(by change: Int) { count += change }
-
     @inlinable
     mutating func append(_ index: UInt32, now: Instant) {
         let (sum, overflow) = now.nanoseconds.addingReportingOverflow(timeoutNanoseconds)
@@ -143,7 +141,7 @@ public struct DeadlineQueue<Payload> {
         entries[Int(index)].generation &+= 1
         entries[Int(index)].next = free
         free = index
-        adjustCount(by: -1)
+        running -= 1
         return payload
     }
 }

@@ -2,17 +2,22 @@ import Pacing
 
 /// Many deadlines of one duration under a single libuv timer.
 ///
-/// What a server uses for the idle time of ten thousand connections: restarting one costs a few
-/// nanoseconds, and the timer is touched only when the oldest deadline passes.
+/// What a server uses for the idle time of ten thousand connections: restarting one costs tens of
+/// instructions, and the timer is touched only when the oldest deadline passes. Its methods are
+/// compiled into whoever calls them, because through generic code of another module each would
+/// cost thousands.
 public final class DeadlineClass<Payload> {
     /// How long after its start a deadline passes.
     public let timeout: Duration
 
-    @usableFromInline var queue: DeadlineQueue<Payload>
-    @usableFromInline let loop: EventLoop?
-    private unowned let timerLoop: EventLoop
-    private var timer: Timer?
+    /// Behind a pointer, because mutating a class's property in place is checked at run time.
+    @usableFromInline let queue: UnsafeMutablePointer<DeadlineQueue<Payload>>
+    @usableFromInline unowned(unsafe) let loop: EventLoop
+    /// Nil for a class that the loop itself holds.
+    private let keptLoop: EventLoop?
+    @usableFromInline var timer: Timer?
     private let onExpire: (Payload) -> Void
+    @usableFromInline var isClosed = false
 
     /// - Parameters:
     ///   - timeout: not negative.
@@ -30,59 +35,71 @@ public final class DeadlineClass<Payload> {
     ) {
         self.timeout = timeout
         self.onExpire = onExpire
-        self.loop = ownedByLoop ? nil : loop
-        timerLoop = loop
-        queue = DeadlineQueue(timeout: timeout)
+        self.loop = loop
+        keptLoop = ownedByLoop ? nil : loop
+        queue = .allocate(capacity: 1)
+        queue.initialize(to: DeadlineQueue(timeout: timeout))
     }
 
-    deinit { timer?.close() }
+    deinit {
+        timer?.close()
+        queue.deinitialize(count: 1).deallocate()
+    }
 
     /// Whether no deadline is running.
-    public var isEmpty: Bool { queue.isEmpty }
+    @inlinable public var isEmpty: Bool { queue.pointee.isEmpty }
 
     /// How many deadlines are running.
-    public var count: Int { queue.count }
+    @inlinable public var count: Int { queue.pointee.count }
 
-    /// Starts a deadline that passes ``timeout`` from now.
+    /// Starts a deadline that passes ``timeout`` from now; none after ``close()``.
+    @inlinable
     public func start(_ payload: Payload) -> DeadlineToken {
-        let wasEmpty = queue.isEmpty
-        let token = queue.start(payload, now: timerLoop.now)
+        if isClosed { return .none }
+        let wasEmpty = queue.pointee.isEmpty
+        let token = queue.pointee.start(payload, now: loop.now)
         if wasEmpty { armTimer() }
         return token
     }
 
     /// Lets a running deadline pass ``timeout`` from now instead.
+    @inlinable
     public func restart(_ token: DeadlineToken) {
-        queue.restart(token, now: timerLoop.now)
+        queue.pointee.restart(token, now: loop.now)
     }
 
     /// Withdraws a deadline; does nothing when it has passed.
+    @inlinable
     public func cancel(_ token: DeadlineToken) {
-        queue.cancel(token)
+        queue.pointee.cancel(token)
         // The timer stays as it is (it finds nothing due and rearms), but must not keep a loop
         // running for deadlines that nobody waits for any more.
-        if queue.isEmpty { timer?.cancel() }
+        if queue.pointee.isEmpty { timer?.cancel() }
     }
 
     /// Withdraws all deadlines and gives the timer back. Idempotent.
     public func close() {
-        queue = DeadlineQueue(timeout: timeout)
+        isClosed = true
+        queue.pointee = DeadlineQueue(timeout: timeout)
         timer?.close()
         timer = nil
     }
 
-    private func armTimer() {
-        guard let deadline = queue.nextDeadline else { return }
+    @usableFromInline
+    func armTimer() {
+        guard let deadline = queue.pointee.nextDeadline else { return }
         if timer == nil {
-            timer = Timer(loop: timerLoop) { [weak self] in self?.expire() }
+            // Not weakly: an object that was ever held so has slow reference counts for ever. The
+            // end of this one closes its timer.
+            timer = Timer(loop: loop) { [unowned(unsafe) self] in expire() }
         }
         timer?.schedule(at: deadline)
     }
 
     private func expire() {
         // Not those that have passed since: what came before them may still lie in the kernel.
-        let heardUntil = timerLoop.heardUntil
-        while let payload = queue.popExpired(now: heardUntil) { onExpire(payload) }
+        let heardUntil = loop.heardUntil
+        while let payload = queue.pointee.popExpired(now: heardUntil) { onExpire(payload) }
         armTimer()
     }
 }
