@@ -15,7 +15,8 @@ public final class MachineDriver<M: Machine> {
         @usableFromInline var scratch: [M.Action] = []
         /// What the timer is set to.
         @usableFromInline var armed: Instant?
-        @usableFromInline var isClosed = false
+        /// Nil once it is closed.
+        @usableFromInline var alarm: (any Alarm)?
         @usableFromInline var perform: (M.Action, Instant) -> Void = { _, _ in }
 
         @inlinable
@@ -27,7 +28,6 @@ public final class MachineDriver<M: Machine> {
     /// Behind pointers, because mutating a class's property in place is checked at run time.
     @usableFromInline let known: UnsafeMutablePointer<M>
     @usableFromInline let state: UnsafeMutablePointer<State>
-    @usableFromInline let alarm: Alarm
 
     /// - Parameter isPrecise: whether deadlines are kept to some microseconds, for three system
     ///   calls each.
@@ -38,11 +38,12 @@ public final class MachineDriver<M: Machine> {
         state.initialize(to: State())
         known = .allocate(capacity: 1)
         known.initialize(to: machine)
-        alarm = Alarm(loop: loop, isPrecise: isPrecise)
-        alarm.onFire = { [unowned self] in
+        let fire = { [unowned self] in
             state.pointee.armed = nil
             step { $0.tick(now: $1, &$2) }
         }
+        state.pointee.alarm =
+            isPrecise ? PreciseTimer(loop: loop, onFire: fire) : Timer(loop: loop, onFire: fire)
     }
 
     deinit {
@@ -70,24 +71,23 @@ public final class MachineDriver<M: Machine> {
         swap(&actions, &state.pointee.scratch)
         let now = loop.now
         event(&known.pointee, now, &actions)
-        for action in actions where !state.pointee.isClosed {
+        for action in actions where state.pointee.alarm != nil {
             state.pointee.perform(action, now)
         }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &state.pointee.scratch)
-        let next = state.pointee.isClosed ? nil : known.pointee.nextDeadline
-        guard next != state.pointee.armed else { return }
+        let next = known.pointee.nextDeadline
+        guard let alarm = state.pointee.alarm, next != state.pointee.armed else { return }
         state.pointee.armed = next
-        alarm.set(next)
+        if let next { alarm.schedule(at: next) } else { alarm.cancel() }
     }
 
     /// Gives the timer back; actions that are not carried out yet never are. The machine can still
     /// be asked. Idempotent.
     @inlinable
     public func close() {
-        state.pointee.isClosed = true
-        state.pointee.armed = nil
-        alarm.close()
+        state.pointee.alarm?.close()
+        state.pointee.alarm = nil
     }
 }
 
@@ -96,36 +96,11 @@ extension MachineDriver: Sendable {}
 
 /// A timer of either kind.
 @usableFromInline
-final class Alarm {
-    @usableFromInline var onFire: () -> Void = {}
-    private var timer: Timer?
-    private var precise: PreciseTimer?
-
-    @usableFromInline
-    init(loop: EventLoop, isPrecise: Bool) {
-        if isPrecise {
-            precise = PreciseTimer(loop: loop) { [unowned self] in onFire() }
-        } else {
-            timer = Timer(loop: loop) { [unowned self] in onFire() }
-        }
-    }
-
-    /// Fires at `moment`, or not at all.
-    @usableFromInline
-    func set(_ moment: Instant?) {
-        if let moment {
-            timer?.schedule(at: moment)
-            precise?.schedule(at: moment)
-        } else {
-            timer?.cancel()
-            precise?.cancel()
-        }
-    }
-
-    @usableFromInline
-    func close() {
-        timer?.close()
-        precise?.close()
-        (timer, precise) = (nil, nil)
-    }
+protocol Alarm: AnyObject {
+    func schedule(at moment: Instant)
+    func cancel()
+    func close()
 }
+
+extension Timer: Alarm {}
+extension PreciseTimer: Alarm {}
