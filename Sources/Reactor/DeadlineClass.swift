@@ -54,18 +54,26 @@ public final class DeadlineClass<Payload> {
 
     /// Starts a deadline that passes ``timeout`` from now; none after ``close()``.
     @inlinable
-    public func start(_ payload: Payload) -> DeadlineToken {
+    public func start(_ payload: Payload) -> DeadlineToken { start(payload, now: loop.now) }
+
+    /// The same for who knows what time it is, which must not run backwards.
+    @inlinable
+    public func start(_ payload: Payload, now: Instant) -> DeadlineToken {
         if isClosed { return .none }
         let wasEmpty = queue.pointee.isEmpty
-        let token = queue.pointee.start(payload, now: loop.now)
+        let token = queue.pointee.start(payload, now: now)
         if wasEmpty { armTimer() }
         return token
     }
 
     /// Lets a running deadline pass ``timeout`` from now instead.
     @inlinable
-    public func restart(_ token: DeadlineToken) {
-        queue.pointee.restart(token, now: loop.now)
+    public func restart(_ token: DeadlineToken) { restart(token, now: loop.now) }
+
+    /// The same for who knows what time it is, which must not run backwards.
+    @inlinable
+    public func restart(_ token: DeadlineToken, now: Instant) {
+        queue.pointee.restart(token, now: now)
     }
 
     /// Withdraws a deadline; does nothing when it has passed.

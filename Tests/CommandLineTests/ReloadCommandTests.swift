@@ -211,6 +211,22 @@ import Testing
         _ = backend.finish()
     }
 
+    @Test("an event beyond the last that is listed fails the bench, too")
+    func furtherEvents() throws {
+        let (backend, address) = try startBackend()
+        let events = (0..<256).flatMap { ["--event", "\($0)ms=:"] } + ["--event", "1s=exit 3"]
+        let folder = try Folder()
+        let outcome = try Program.run(
+            ["reload", "bench", "http://\(address)/", "--csv", folder.path("rows"), "--quiet"]
+                + ["--clients", "1", "--duration", "2s"] + events)
+        #expect(outcome.code == 1)
+        #expect(
+            outcome.errors.contains("sonde: 1 events after the first 256 failed"),
+            "\(outcome.errors.suffix(300))")
+        backend.terminate()
+        _ = backend.finish()
+    }
+
     @Test("--csv-unit ms writes milliseconds with three decimals; anything else is refused")
     func milliseconds() throws {
         let folder = try Folder()

@@ -20,7 +20,7 @@ public final class Bench {
     private var permission = BenchClientMachine.Permit.granted
     /// From then on no request begins.
     private var end = Instant(nanoseconds: .max)
-    private(set) var timeouts: TimeoutQueue
+    private(set) var timeouts: DeadlineClass<Int>
     private let timeline: UnsafeMutablePointer<ReloadTimeline>
 
     private var clients: [BenchClient] = []
@@ -73,9 +73,9 @@ public final class Bench {
         timeline = .allocate(capacity: 1)
         timeline.initialize(
             to: ReloadTimeline(clients: configuration.clients, window: configuration.window))
-        var expire: (Int, Instant) -> Void = { _, _ in }
-        timeouts = TimeoutQueue(loop: loop, timeout: configuration.timeout) { expire($0, $1) }
-        expire = { [unowned self] in clients[$0].timeoutPassed(now: $1) }
+        var expire: (Int) -> Void = { _ in }
+        timeouts = DeadlineClass(loop: loop, timeout: configuration.timeout) { expire($0) }
+        expire = { [unowned self] in clients[$0].timeoutPassed(now: loop.now) }
     }
 
     deinit { timeline.deinitialize(count: 1).deallocate() }
