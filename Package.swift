@@ -27,7 +27,7 @@ let package = Package(
 
         // Pure: standard library only; bytes and time in, actions out.
         .target(name: "Pacing"),
-        .target(name: "HTTPCodec"),
+        .target(name: "HTTPCodec", dependencies: ["Pacing"]),
         .target(name: "JSONCodec"),
         .target(name: "Telemetry", dependencies: ["Pacing", "JSONCodec"]),
         .target(name: "Result", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),
@@ -45,7 +45,7 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
 
-        .target(name: "HTTPSecure", dependencies: ["TLS", "Reactor", "Pacing"]),
+        .target(name: "HTTPSecure", dependencies: ["HTTP", "TLS", "Reactor", "Pacing"]),
 
         // What all instruments share: the HTTP face of a role.
         .target(
@@ -109,7 +109,10 @@ let package = Package(
             name: "TLSTests", dependencies: ["TLS", "Reactor", "Pacing", "TestSupport"]),
         .testTarget(
             name: "HTTPSecureTests",
-            dependencies: ["HTTPSecure", "TLS", "Reactor", "Pacing", "TestSupport"]),
+            dependencies: [
+                "HTTPSecure", "HTTP", "TLS", "Reactor", "Pacing", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         .testTarget(name: "HTTPCodecTests", dependencies: ["HTTPCodec", "Pacing"]),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec", "Pacing"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "JSONCodec", "Pacing"]),

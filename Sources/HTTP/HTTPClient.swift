@@ -19,32 +19,40 @@ public final class HTTPClient {
     public let configuration: HTTPClientConfiguration
 
     let context: HTTPCodecContext
-    /// Idle connections, the one used last at the end.
-    private var idleConnections: [Origin: [ClientConnection]] = [:]
-    /// Requests that wait for a connection.
-    private var waiting = WaitingLine<Origin, HTTPClientCall>()
+    private typealias Pool = ClientPoolMachine<Origin, ClientConnection, HTTPClientCall>
+    private var pool: Pool
+    private var poolTimer: Timer?
+    private let dialers: [String: any HTTPDialer]
+    /// Looks a name up, and returns what withdraws that; tests put another in its place.
+    var resolve = HTTPClient.lookUp
     /// Every request that is not done.
     private var calls: [ObjectIdentifier: HTTPClientCall] = [:]
-    private let idleDeadlines: DeadlineClass<ClientConnection>
     private var callDeadlines = DeadlineHeap<HTTPClientCall>()
     private var callTimer: Timer?
     private var isClosed = false
 
-    /// Connections that are open or being opened.
-    public private(set) var connectionCount = 0
-
     /// A client without connections.
+    /// - Parameter dialers: how other schemes than `http` are spoken, by their names.
     public init(
-        loop: EventLoop, configuration: HTTPClientConfiguration = HTTPClientConfiguration()
+        loop: EventLoop, configuration: HTTPClientConfiguration = HTTPClientConfiguration(),
+        dialers: [String: any HTTPDialer] = [:]
     ) {
         self.loop = loop
         self.configuration = configuration
+        self.dialers = dialers.merging(["http": TCPDialer()]) { given, _ in given }
         context = HTTPCodecContext(limits: configuration.limits)
-        idleDeadlines = DeadlineClass(loop: loop, timeout: configuration.idleTimeout) { $0.close() }
+        pool = Pool(
+            limits: .init(
+                connections: configuration.maximumConnections,
+                connectionsPerOrigin: configuration.maximumConnectionsPerOrigin,
+                idlePerOrigin: configuration.maximumIdlePerOrigin,
+                idleTime: configuration.idleTimeout))
     }
 
+    /// Connections that are open or being opened.
+    public var connectionCount: Int { pool.connectionCount }
     /// How many open connections are idle.
-    public var idleConnectionCount: Int { idleConnections.values.reduce(0) { $0 + $1.count } }
+    public var idleConnectionCount: Int { pool.idleCount }
 
     // MARK: Requests
 
@@ -88,7 +96,8 @@ public final class HTTPClient {
         do throws(HTTPError) {
             if isClosed { throw HTTPError(.closed, fault: .local) }
             let checked = try ClientRequest(
-                request, bodyCount: body.count, options: options, configuration: configuration)
+                request, bodyCount: body.count, options: options, configuration: configuration,
+                dialers: dialers)
             let call = HTTPClientCall(
                 self, checked, body: body, options: options, completion: completion)
             call.onHead = onHead
@@ -108,81 +117,93 @@ public final class HTTPClient {
     /// Finds a connection for `call`: an idle one, a new one, or a place in the queue.
     func dispatch(_ call: HTTPClientCall) {
         call.stage = .waiting
-        if let connection = takeIdle(for: call.origin) {
-            connection.start(call)
-        } else if connectionCount < configuration.maximumConnections {
-            open(call)
-        } else {
-            call.ticket = waiting.append(call, call.origin)
-            // Makes room, which is given to whoever waits.
-            idleConnections.values.first?.first?.close()
-        }
-    }
-
-    private func open(_ call: HTTPClientCall) {
-        connectionCount += 1
-        let connection = ClientConnection(client: self, origin: call.origin)
-        if let address = IPAddress(call.origin.host) {
-            let target = SocketAddress(address, port: call.origin.port)
-            return connection.connect(to: [target], for: call)
-        }
-        let query = Resolver.resolve(
-            call.origin.host, port: call.origin.port, loop: loop
-        ) { [self] result in
-            switch result {
-            case .success(let addresses):
-                let reachable = ClientConnection.reachable(addresses, from: call.origin.source)
-                connection.connect(to: reachable, for: call)
-            case .failure(let error):
-                call.stage = .waiting
-                connectionEnded()
-                call.fail(HTTPError.connect(error))
-            }
-        }
-        call.stage = .resolving(query)
+        step { pool, _, actions in call.ticket = pool.request(call, to: call.origin, &actions) }
     }
 
     // MARK: Connections
 
+    private func step(_ event: (inout Pool, Instant, inout [Pool.Action]) -> Void) {
+        var actions: [Pool.Action] = []
+        event(&pool, loop.now, &actions)
+        for action in actions {
+            switch action {
+            case .use(let connection, let call):
+                connection.token = nil
+                connection.start(call)
+            case .open(let call): open(call)
+            case .close(let connection):
+                connection.token = nil
+                connection.close()
+            }
+        }
+        armPoolTimer()
+    }
+
+    /// The timer stays where it is when a deadline is withdrawn: it finds nothing due, and goes on.
+    private func armPoolTimer() {
+        guard let deadline = pool.nextDeadline, !isClosed else {
+            poolTimer?.cancel()
+            return
+        }
+        let timer =
+            poolTimer
+            ?? Timer(loop: loop) { [self] in
+                // Not those that have passed since: what came before may still lie in the kernel.
+                let heardUntil = loop.heardUntil
+                step { pool, _, actions in pool.tick(now: heardUntil, &actions) }
+            }
+        poolTimer = timer  // `close` breaks the cycle
+        if let earlier = timer.deadline, earlier <= deadline { return }
+        timer.schedule(at: deadline)
+    }
+
+    private func open(_ call: HTTPClientCall) {
+        guard let dialer = dialers[call.origin.scheme] else { return }
+        let connector = ClientConnector(self, call.origin, dialer: dialer) { [self] outcome in
+            switch outcome {
+            case .success(let connection): connection.start(call)
+            case .failure(let error):
+                call.stage = .waiting
+                connectionEnded(call.origin)
+                call.fail(HTTPError.connect(error))
+            }
+        }
+        call.stage = .connecting(connector)
+        connector.start()
+    }
+
+    /// As ``resolve``.
+    static func lookUp(
+        _ host: String, _ port: UInt16, _ loop: EventLoop,
+        _ completion: @escaping (Result<[SocketAddress], UVError>) -> Void
+    ) -> () -> Void {
+        let query = Resolver.resolve(host, port: port, loop: loop, completion: completion)
+        return { query.cancel() }
+    }
+
     /// A connection has become idle: for whoever waits, or for the pool.
     func idle(_ connection: ClientConnection) {
         if isClosed { return connection.close() }
-        if let call = waiting.popFirst(of: connection.origin) { return connection.start(call) }
-        // Others wait for other origins: their turn.
-        if !waiting.isEmpty { return connection.close() }
-        var pool = idleConnections[connection.origin] ?? []
-        guard pool.count < configuration.maximumIdlePerOrigin else { return connection.close() }
-        pool.append(connection)
-        idleConnections[connection.origin] = pool
-        connection.token = idleDeadlines.start(connection)
-    }
-
-    private func takeIdle(for origin: Origin) -> ClientConnection? {
-        guard let connection = idleConnections[origin]?.popLast() else { return nil }
-        if idleConnections[origin]?.isEmpty == true { idleConnections[origin] = nil }
-        if let token = connection.token { idleDeadlines.cancel(token) }
-        connection.token = nil
-        return connection
+        step { pool, now, actions in
+            connection.token = pool.becameIdle(
+                connection, of: connection.origin, now: now, &actions)
+        }
     }
 
     /// A connection is closing: it is in no pool any more.
     func forget(_ connection: ClientConnection) {
         guard let token = connection.token else { return }
-        idleDeadlines.cancel(token)
         connection.token = nil
-        idleConnections[connection.origin]?.removeAll { $0 === connection }
-        if idleConnections[connection.origin]?.isEmpty == true {
-            idleConnections[connection.origin] = nil
-        }
+        step { pool, _, _ in pool.forget(token, of: connection.origin) }
     }
 
     /// There is room for another connection.
-    func connectionEnded() {
-        connectionCount -= 1
-        guard !isClosed, connectionCount < configuration.maximumConnections,
-            let call = waiting.popFirst()
-        else { return }
-        open(call)
+    func connectionEnded(_ origin: Origin) {
+        step { [isClosed] pool, _, actions in
+            pool.ended(origin, &actions)
+            // Who waits has been told already.
+            if isClosed { actions = [] }
+        }
     }
 
     // MARK: Ending
@@ -191,7 +212,7 @@ public final class HTTPClient {
         calls[ObjectIdentifier(call)] = nil
         if let token = call.token { _ = callDeadlines.cancel(token) }
         call.token = nil
-        if let ticket = call.ticket { waiting.remove(ticket) }
+        if let ticket = call.ticket { pool.withdraw(ticket) }
         // A timer without deadlines must not keep the loop running.
         if callDeadlines.isEmpty { callTimer?.cancel() }
     }
@@ -221,9 +242,9 @@ public final class HTTPClient {
         if isClosed { return }
         isClosed = true
         for call in calls.values { call.fail(HTTPError(.closed, fault: .local)) }
-        for connection in idleConnections.values.flatMap({ $0 }) { connection.close() }
-        idleConnections = [:]
-        idleDeadlines.close()
+        for connection in pool.idleConnections { connection.close() }
+        poolTimer?.close()
+        poolTimer = nil
         callTimer?.close()
         callTimer = nil
     }

@@ -8,7 +8,7 @@ public final class HTTPClientCall {
     /// What is under way for it.
     enum Stage {
         case waiting
-        case resolving(Resolver.Query)
+        case connecting(ClientConnector)
         case connected(ClientConnection)
         case done
     }
@@ -119,9 +119,9 @@ public final class HTTPClientCall {
         if isDone { return }
         switch stage {
         case .waiting, .done: break
-        case .resolving(let query):
-            query.cancel()
-            client.connectionEnded()
+        case .connecting(let connector):
+            connector.cancel()
+            client.connectionEnded(origin)
         case .connected(let connection): connection.drop()
         }
         finish(.failure(error))
@@ -150,17 +150,21 @@ struct ClientRequest {
 
     init(
         _ request: HTTPRequest, bodyCount: Int, options: HTTPRequestOptions,
-        configuration: HTTPClientConfiguration
+        configuration: HTTPClientConfiguration, dialers: [String: any HTTPDialer]
     ) throws(HTTPError) {
         func invalid(_ what: String) -> HTTPError {
             HTTPError(.invalidRequest(what), fault: .local)
         }
-        guard request.scheme == nil || request.scheme == "http" else {
-            throw invalid("the scheme is \(request.scheme ?? ""), only http is known")
+        let scheme = request.scheme?.lowercased() ?? "http"
+        guard let dialer = dialers[scheme] else {
+            let known = dialers.keys.sorted().joined(separator: " and ")
+            throw invalid("the scheme is \(scheme), only \(known) is known here")
         }
         let source = options.sourceAddress ?? configuration.sourceAddress
         guard let authority = request.authority,
-            let origin = Origin(authority: authority, source: source)
+            let origin = Origin(
+                scheme: scheme, authority: authority, defaultPort: dialer.defaultPort,
+                source: source)
         else { throw invalid("no host in the authority \"\(request.authority ?? "")\"") }
         self.origin = origin
         method = RequestMethod(name: request.method.rawValue)

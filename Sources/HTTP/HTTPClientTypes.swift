@@ -8,7 +8,7 @@ public struct HTTPClientConfiguration: Sendable {
     public var limits = HTTPLimits()
     /// For a whole exchange: looking up, connecting, sending, and the last byte of the response.
     public var timeout = Duration.seconds(30)
-    /// For one attempt to connect.
+    /// For one attempt to connect; a host's addresses are tried a quarter of a second apart.
     public var connectTimeout = Duration.seconds(10)
     /// How long an idle connection is kept. Below what servers usually keep (60 s and more), so
     /// that a request seldom meets a connection which is just being closed.
@@ -17,6 +17,8 @@ public struct HTTPClientConfiguration: Sendable {
     public var maximumIdlePerOrigin = 32
     /// Connections open or being opened; further requests wait for one.
     public var maximumConnections = 4096
+    /// The same for one origin.
+    public var maximumConnectionsPerOrigin = 4096
     /// The own address to connect from; with port 0 the kernel picks the port.
     public var sourceAddress: SocketAddress?
     /// The value of User-Agent, unless a request has one; nil for none.
@@ -92,22 +94,24 @@ public struct HTTPClientResponse: Sendable {
 
 /// Who answers: connections are kept and reused per origin.
 struct Origin: Hashable {
+    var scheme: String
     var host: String
     var port: UInt16
     var source: SocketAddress?
 
-    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; the port is 80 unless said.
-    init?(authority: String, source: SocketAddress?) {
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
+    init?(scheme: String, authority: String, defaultPort: UInt16, source: SocketAddress?) {
+        self.scheme = scheme
         self.source = source
         if let (host, port) = SocketAddress.split(authority) {
             self.host = String(host)
             self.port = port
         } else if authority.hasPrefix("["), authority.hasSuffix("]") {
             host = String(authority.dropFirst().dropLast())
-            port = 80
+            port = defaultPort
         } else if !authority.contains(":") {
             host = authority
-            port = 80
+            port = defaultPort
         } else {
             return nil
         }

@@ -46,6 +46,8 @@ public struct ClientConnectionMachine: Sendable {
     private var requestIsSent = true
     private var keepsAlive = true
     private var sawBytes = false
+    /// Requests that it has carried, the one under way included.
+    public private(set) var requestCount = 0
     private var informationalCount: UInt8 = 0
     private var parser = HeadParser()
     private var decoder = BodyDecoder(.none)
@@ -87,6 +89,7 @@ public struct ClientConnectionMachine: Sendable {
         requestIsSent = isComplete
         informationalCount = 0
         sawBytes = false
+        requestCount &+= 1
         offset = 0
         state = .head
         return true
@@ -181,6 +184,35 @@ public struct ClientConnectionMachine: Sendable {
         if !wasWaiting { return nil }
         if isProperEnd { return .endOfResponse }
         return .failed(HTTPCodecError(response: .truncated, offset: at))
+    }
+
+    /// What the end of a connection means for the request that was under way.
+    public enum Outcome: Equatable, Sendable {
+        /// The end was the end of the response, which is whole.
+        case complete
+        /// The server closed a connection that was kept just as it was used again, and no byte of
+        /// an answer came: nobody's fault, and the request may be sent once more on another one
+        /// (RFC 9112 §9.3.1).
+        case stale
+        /// The response is not complete, and there will be none.
+        case lost
+        /// No request was under way.
+        case idle
+    }
+
+    /// The peer sends nothing more.
+    ///
+    /// - Parameters:
+    ///   - isFailure: the connection broke off, so that its end is no end of a response.
+    ///   - mayRepeat: whether doing the request twice is as good as once, and it was done only
+    ///     once.
+    public mutating func connectionEnded(isFailure: Bool, mayRepeat: Bool) -> Outcome {
+        let isStale = requestCount > 1 && !sawBytes
+        switch receiveEnd() {
+        case nil: return .idle
+        case .endOfResponse? where !isFailure: return .complete
+        default: return isStale && mayRepeat ? .stale : .lost
+        }
     }
 
     private mutating func finish(surplus: Int) {

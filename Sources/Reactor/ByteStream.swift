@@ -27,6 +27,10 @@ public struct StreamError: StreamFailure, Equatable {
 
     /// Says what `failure` says.
     public init(_ failure: any StreamFailure) {
+        if let same = failure as? StreamError {
+            self = same
+            return
+        }
         description = failure.description
         isLocal = failure.isLocal
         systemError = failure as? UVError

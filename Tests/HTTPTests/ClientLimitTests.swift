@@ -59,57 +59,6 @@ import Testing
         #expect(outcomes.first?.fault == .local)
     }
 
-    @Test("a server that takes too long is given up, and its connection closed")
-    func timeout() throws {
-        var ends: [HTTPPeerEnd] = []
-        try withPair {
-            $1.whenPeerEnds { ends.append($0) }
-        } client: { client, authority, done in
-            var options = HTTPRequestOptions()
-            options.timeout = .milliseconds(200)
-            client.send(request(authority), options: options) { result in
-                guard case .failure(let error) = result else {
-                    Issue.record("an answer that was not given")
-                    return done()
-                }
-                #expect(error == HTTPError(.timedOut, fault: .remote))
-                #expect(error.statusHint == 504)
-                #expect(client.connectionCount == 0)
-                client.loop.pollUntil({ !ends.isEmpty }, done)
-            }
-        }
-        #expect(ends.first == .halfClosed, "the server saw the close")
-    }
-
-    @Test("a server that sends its head and never its content: the head is there at once")
-    func headOnly() throws {
-        try withLoop { loop in
-            var accepted: TCPConnection?
-            let listener = try TCPListener(loop: loop, address: anyPort) { connection in
-                accepted = connection
-                connection.onRead = { connection, _ in
-                    connection.write(Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".utf8))
-                }
-                connection.resumeReading()
-            }
-            let client = HTTPClient(loop: loop)
-            var heads: [Int] = []
-            var options = HTTPRequestOptions()
-            options.timeout = .milliseconds(200)
-            client.stream(
-                request("\(listener.localAddress)"), options: options,
-                onHead: { heads.append($0.status) }, onSlice: { _ in Issue.record("content") },
-                completion: { result in
-                    #expect(heads == [200])
-                    #expect(throws: HTTPError(.timedOut, fault: .remote)) { try result.get() }
-                    client.close()
-                    listener.close()
-                    accepted?.close()
-                    accepted = nil
-                })
-        }
-    }
-
     @Test("content beyond the limit is refused, whether announced or not")
     func bodyLimit() throws {
         let wires = [
@@ -214,25 +163,6 @@ import Testing
                 client.send(request("localhost:\(port)")) { result in
                     #expect((try? result.get())?.status == 204)
                     #expect(client.connectionCount == 1)
-                    done()
-                }
-            }
-        }
-    }
-
-    @Test("idle connections close after their time")
-    func idleTimeout() throws {
-        var configuration = HTTPClientConfiguration()
-        configuration.idleTimeout = .milliseconds(20)
-        try withPair(clientConfiguration: configuration) {
-            $1.respond(status: 204)
-        } client: { client, authority, done in
-            client.send(request(authority)) { _ in
-                #expect(client.idleConnectionCount == 1)
-                let begin = client.loop.now
-                when(client.loop, { client.connectionCount == 0 }) {
-                    #expect(client.loop.now >= begin + .milliseconds(20), "too early")
-                    #expect(client.idleConnectionCount == 0)
                     done()
                 }
             }

@@ -51,64 +51,6 @@ import Testing
         #expect((timers.last ?? 0) <= timers[1] + 1)
     }
 
-    @Test("timeouts end their calls in the order of their moments, not of their start")
-    func order() throws {
-        var ended: [Int] = []
-        try withPair { _, _ in
-        } client: { client, authority, done in
-            for milliseconds in [60, 20, 40] {
-                var options = HTTPRequestOptions()
-                options.timeout = .milliseconds(milliseconds)
-                client.send(request(authority), options: options) { result in
-                    #expect(throws: HTTPError.self) { try result.get() }
-                    ended.append(milliseconds)
-                    if ended.count == 3 { done() }
-                }
-            }
-        }
-        #expect(ended == [20, 40, 60])
-    }
-
-    @Test("a request that is repeated and then finds no free connection blames nobody else")
-    func repeatedInQueue() throws {
-        var fault: HTTPError.Fault?
-        try withLoop { loop in
-            var accepted: [TCPConnection] = []
-            let listener = try TCPListener(loop: loop, address: anyPort) { connection in
-                accepted.append(connection)
-                var requests = 0
-                let isFirst = accepted.count == 1
-                connection.onRead = { connection, _ in
-                    requests += 1
-                    // The first connection answers once, then closes; the second is silent.
-                    if requests > 1 { return connection.close() }
-                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-                    if isFirst { connection.write(Array(answer.utf8)) }
-                }
-                connection.resumeReading()
-            }
-            var configuration = HTTPClientConfiguration()
-            configuration.maximumConnections = 1
-            let client = HTTPClient(loop: loop, configuration: configuration)
-            let authority = "\(listener.localAddress)"
-            var options = HTTPRequestOptions()
-            options.timeout = .milliseconds(300)
-            client.send(request(authority)) { _ in
-                client.send(request(authority), options: options) { result in
-                    if case .failure(let error) = result { fault = error.fault }
-                    #expect(accepted.count == 2)
-                    client.close()
-                    listener.close()
-                    for connection in accepted { connection.close() }
-                    accepted = []
-                }
-                // Waits for the only connection, and gets the next one.
-                client.send(request(authority)) { _ in }
-            }
-        }
-        #expect(fault == .local)
-    }
-
     @Test("many who wait and give up cost each other nothing, and the next in line is served")
     func givingUp() throws {
         var served: [Int] = []
@@ -136,5 +78,35 @@ import Testing
             }
         }
         #expect(served == [0, 250, 500, 750, 999])
+    }
+
+    @Test("an answer that came before the deadline is one, however late the loop gets to it")
+    func newsBeforeTime() throws {
+        var status: Int?
+        try withLoop { loop in
+            var deadline = loop.now
+            var accepted: TCPConnection?
+            let listener = try TCPListener(loop: loop, address: anyPort) { connection in
+                accepted = connection
+                connection.onRead = { connection, _ in
+                    connection.write(Array("HTTP/1.1 204 No Content\r\n\r\n".utf8))
+                    // It lies in the client's socket while this thread does something else.
+                    while loop.now <= deadline {}
+                }
+                connection.resumeReading()
+            }
+            let client = HTTPClient(loop: loop)
+            var options = HTTPRequestOptions()
+            options.timeout = .milliseconds(50)
+            client.send(request("\(listener.localAddress)"), options: options) { result in
+                status = (try? result.get())?.status
+                client.close()
+                listener.close()
+                accepted?.close()
+                accepted = nil
+            }
+            deadline = loop.now + .milliseconds(50)
+        }
+        #expect(status == 204)
     }
 }

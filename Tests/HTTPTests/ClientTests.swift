@@ -144,48 +144,6 @@ import Testing
         }
     }
 
-    @Test("a stale connection is replaced once for what may be repeated, and for nothing else")
-    func stale() throws {
-        // The server closes each connection after one response, without saying so.
-        for (method, isRepeated) in [(HTTPRequest.Method.get, true), (.post, false)] {
-            try withScript(
-                ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], closesOnSecond: true
-            ) { client, authority, done in
-                client.send(makeRequest(.get, authority)) { _ in
-                    #expect(client.idleConnectionCount == 1)
-                    client.send(makeRequest(method, authority)) { result in
-                        switch result {
-                        case .success(let response):
-                            #expect(isRepeated)
-                            #expect(response.usedOpenConnection == false)
-                        case .failure(let error):
-                            #expect(!isRepeated)
-                            #expect(error.fault == .remote)
-                        }
-                        done()
-                    }
-                }
-            }
-        }
-    }
-
-    @Test("a connection that the server closes while it is idle leaves the pool")
-    func idleClosed() throws {
-        var configuration = HTTPServerConfiguration()
-        configuration.idleTimeout = .milliseconds(8)
-        try withPair(configuration) {
-            $1.respond(status: 204)
-        } client: { client, authority, done in
-            client.send(makeRequest(.get, authority)) { _ in
-                #expect(client.idleConnectionCount == 1)
-                client.loop.pollUntil({ client.connectionCount == 0 }) {
-                    #expect(client.idleConnectionCount == 0)
-                    done()
-                }
-            }
-        }
-    }
-
     private func makeRequest(
         _ method: HTTPRequest.Method, _ authority: String
     ) -> HTTPRequest {

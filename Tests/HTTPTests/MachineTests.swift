@@ -6,42 +6,6 @@ import Testing
 
 /// The pure parts of the room: bytes, counts and virtual time in, decisions out.
 @Suite struct MachineTests {
-    @Test("a line serves by coming, of all or of one key, and forgets who has left")
-    func waitingLine() {
-        var random = SeededRandom(seed: 7)
-        var line = WaitingLine<Int, Int>()
-        var model: [(ticket: UInt64, key: Int, waiter: Int)] = []
-        for step in 0..<20_000 {
-            // Grows, shrinks and is empty now and then.
-            let grows = step / 1000 % 2 == 0
-            switch Int.random(in: 0..<10, using: &random) {
-            case 0..<(grows ? 6 : 3):
-                let key = Int.random(in: 0..<5, using: &random)
-                model.append((line.append(step, key), key, step))
-            case 6, 7:
-                let index = Int.random(in: 0..<(model.count + 1), using: &random)
-                if index < model.count { line.remove(model.remove(at: index).ticket) }
-            case 8:
-                let served = line.popFirst()
-                #expect(served == model.first?.waiter)
-                if !model.isEmpty { model.removeFirst() }
-            default:
-                let key = Int.random(in: 0..<5, using: &random)
-                let index = model.firstIndex { $0.key == key }
-                let served = line.popFirst(of: key)
-                #expect(served == index.map { model[$0].waiter })
-                if let index { model.remove(at: index) }
-            }
-            #expect(line.count == model.count && line.isEmpty == model.isEmpty)
-            #expect(line.ticketCount <= 4 * model.count + 64, "what is stale is cleared away")
-        }
-        let nobody = line.popFirst(of: 99)
-        #expect(nobody == nil)
-        line.remove(0)
-        line.remove(1)
-        #expect(line.count == model.count)
-    }
-
     @Test("kept bytes come out as they went in, and small bites move each of them at most twice")
     func keptBytes() {
         var random = SeededRandom(seed: 8)
@@ -133,17 +97,5 @@ import Testing
         #expect(budget.verdict(held: .max, count: .max) == .never)
         #expect(BodyBudget(limit: -1).verdict(count: 1) == .never)
         #expect(BodyBudget(limit: -1).verdict(count: 0) == .fits)
-    }
-
-    @Test("only addresses of the source's family are tried, unless there are none")
-    func families() throws {
-        let v4 = try #require(SocketAddress("192.0.2.1:80"))
-        let v6 = try #require(SocketAddress("[2001:db8::1]:80"))
-        let from4 = SocketAddress("127.0.0.1:0")
-        let from6 = SocketAddress("[::1]:0")
-        #expect(Array(ClientConnection.reachable([v6, v4], from: from4)) == [v4])
-        #expect(Array(ClientConnection.reachable([v6, v4], from: from6)) == [v6])
-        #expect(Array(ClientConnection.reachable([v6, v4], from: nil)) == [v6, v4])
-        #expect(Array(ClientConnection.reachable([v6], from: from4)) == [v6])
     }
 }

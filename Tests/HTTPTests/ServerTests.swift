@@ -207,21 +207,6 @@ import Testing
         #expect(answer.hasSuffix("Connection: close\r\n\r\nstill"))
     }
 
-    @Test("the Date is asked for once a second at most")
-    func date() throws {
-        var asked = 0
-        var configuration = HTTPServerConfiguration()
-        configuration.date = {
-            asked += 1
-            return "Thu, 01 Jan 1970 00:00:00 GMT"
-        }
-        let answer = try converse(get + get + get, configuration: configuration) {
-            $1.respond(status: 200)
-        }
-        #expect(answer.components(after: "Date: Thu, 01 Jan 1970 00:00:00 GMT").count == 3)
-        #expect(asked == 1)
-    }
-
     @Test("what would split a response is not written")
     func injection() throws {
         let answer = try converse(get) {

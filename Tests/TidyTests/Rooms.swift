@@ -19,7 +19,7 @@ enum Rooms {
     static let table: [String: Room] = [
         "CLibuv": Room(),
         "Pacing": Room(isPure: true),
-        "HTTPCodec": Room(isPure: true),
+        "HTTPCodec": Room(ours: ["Pacing"], isPure: true),
         "JSONCodec": Room(isPure: true),
         "Telemetry": Room(ours: ["JSONCodec", "Pacing"], isPure: true),
         "Result": Room(ours: ["JSONCodec", "Pacing", "Telemetry"], isPure: true),
@@ -32,7 +32,7 @@ enum Rooms {
         "LongLived": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "COpenSSL": Room(),
         "TLS": Room(ours: ["COpenSSL", "Pacing"]),
-        "HTTPSecure": Room(ours: ["Pacing", "Reactor", "TLS"]),
+        "HTTPSecure": Room(ours: ["HTTP", "Pacing", "Reactor", "TLS"]),
         "Report": Room(ours: ["Telemetry"], isPure: true),
         "sonde": Room(
             ours: instrument.union([

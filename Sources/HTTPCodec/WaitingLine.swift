@@ -1,7 +1,7 @@
 /// Who waits for one of a limited number of things: first come, first served, of all or of one key.
 ///
-/// Every operation is O(1), spread over many: a ticket that is given back or served stays where it
-/// was in the lines, and is passed over or cleared away later.
+/// But for passing somebody over, every operation is O(1), spread over many: a ticket that is given
+/// back or served stays where it was in the lines, and is passed over or cleared away later.
 struct WaitingLine<Key: Hashable, Waiter> {
     private struct Line {
         var tickets: [UInt64] = []
@@ -11,6 +11,12 @@ struct WaitingLine<Key: Hashable, Waiter> {
             guard first < tickets.count else { return nil }
             defer { first += 1 }
             return tickets[first]
+        }
+
+        /// The last ones that were taken, before what is next.
+        mutating func putBack(_ taken: [UInt64]) {
+            tickets.replaceSubrange(..<first, with: taken)
+            first = 0
         }
     }
 
@@ -40,13 +46,29 @@ struct WaitingLine<Key: Hashable, Waiter> {
         if serve(ticket) != nil { clearAway() }
     }
 
-    mutating func popFirst() -> Waiter? {
+    mutating func popFirst() -> Waiter? { popFirst { _ in true }?.waiter }
+
+    /// The first of those for whom there is something to be had.
+    mutating func popFirst(where canServe: (Key) -> Bool) -> (waiter: Waiter, key: Key)? {
+        // Whoever was passed over stays where he was.
+        var passed: [UInt64] = []
+        defer { if !passed.isEmpty { all.putBack(passed) } }
         while let ticket = all.next() {
-            guard let waiter = serve(ticket) else { continue }
+            guard let entry = waiters[ticket] else { continue }
+            guard canServe(entry.key) else {
+                passed.append(ticket)
+                continue
+            }
+            _ = serve(ticket)
             clearAway()
-            return waiter
+            return (entry.waiter, entry.key)
         }
         return nil
+    }
+
+    /// Whether somebody waits for whom there is something to be had.
+    func hasWaiter(where canServe: (Key) -> Bool) -> Bool {
+        !waiters.isEmpty && waiters.values.contains { canServe($0.key) }
     }
 
     mutating func popFirst(of key: Key) -> Waiter? {

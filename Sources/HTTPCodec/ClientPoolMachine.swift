@@ -1,0 +1,170 @@
+import Pacing
+
+/// The connections of a client: who gets one, who waits, and which are kept.
+///
+///     event                                      action
+///     request, an idle connection is there       use it: the one used last
+///     request, room for another                  open
+///     request, no room                           waits; an idle one of another origin is closed
+///     a connection becomes idle, somebody waits  used by the next who waits for its origin
+///     …, others wait                             closed: its place is theirs
+///     …, nobody waits                            kept, up to a number of each origin
+///     kept for the idle time                     closed
+///     a connection ends, somebody waits          open, for the first for whose origin is room
+///
+/// Connections that are open, being opened or idle all count. First come, first served, but that
+/// nobody waits for an origin which is at its limit while others have room.
+public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
+    /// What is to be done.
+    public enum Action {
+        /// Send the request on this connection, which is not idle any more.
+        case use(Connection, Call)
+        /// Open a connection for the request.
+        case open(Call)
+        /// Close an idle connection, which the pool has forgotten; ``ended(_:_:)`` follows.
+        case close(Connection)
+    }
+
+    /// How many connections there may be.
+    public struct Limits: Equatable, Sendable {
+        /// Of all origins together.
+        public var connections: Int
+        /// Of one origin.
+        public var connectionsPerOrigin: Int
+        /// Idle, of one origin.
+        public var idlePerOrigin: Int
+        /// How long one is kept idle.
+        public var idleTime: Duration
+
+        /// Limits; see the properties.
+        public init(
+            connections: Int, connectionsPerOrigin: Int, idlePerOrigin: Int, idleTime: Duration
+        ) {
+            self.connections = connections
+            self.connectionsPerOrigin = connectionsPerOrigin
+            self.idlePerOrigin = idlePerOrigin
+            self.idleTime = idleTime
+        }
+    }
+
+    private typealias Kept = (connection: Connection, token: DeadlineToken)
+
+    private let limits: Limits
+    /// The one used last at the end.
+    private var idle: [Origin: [Kept]] = [:]
+    private var deadlines: DeadlineQueue<(Origin, Connection)>
+    private var waiting = WaitingLine<Origin, Call>()
+    private var counts: [Origin: Int] = [:]
+
+    /// Connections that are open or being opened, idle ones included.
+    public private(set) var connectionCount = 0
+
+    /// Without connections.
+    public init(limits: Limits) {
+        self.limits = limits
+        deadlines = DeadlineQueue(timeout: limits.idleTime)
+    }
+
+    /// How many connections are idle.
+    public var idleCount: Int { deadlines.count }
+    /// All that are idle.
+    public var idleConnections: [Connection] { idle.values.joined().map(\.connection) }
+    /// How many requests wait for a connection.
+    public var waitingCount: Int { waiting.count }
+    /// When the next idle connection has been kept for long enough.
+    public var nextDeadline: Instant? { deadlines.nextDeadline }
+
+    /// A request wants a connection.
+    /// - Returns: its ticket where it has to wait, for ``withdraw(_:)``.
+    public mutating func request(
+        _ call: Call, to origin: Origin, _ actions: inout [Action]
+    ) -> UInt64? {
+        if let connection = takeIdle(origin) {
+            actions.append(.use(connection, call))
+            return nil
+        }
+        if hasRoom(origin) {
+            count(origin, 1)
+            actions.append(.open(call))
+            return nil
+        }
+        // Makes room, where it is the sum that is used up: for whoever waits longest.
+        if !isFull(origin), let other = idle.keys.first, let connection = takeIdle(other) {
+            actions.append(.close(connection))
+        }
+        return waiting.append(call, origin)
+    }
+
+    /// A request waits no longer.
+    public mutating func withdraw(_ ticket: UInt64) { waiting.remove(ticket) }
+
+    /// A connection can be used again.
+    /// - Returns: by what it is known while it is kept idle, for ``forget(_:of:)``.
+    public mutating func becameIdle(
+        _ connection: Connection, of origin: Origin, now: Instant, _ actions: inout [Action]
+    ) -> DeadlineToken? {
+        if let call = waiting.popFirst(of: origin) {
+            actions.append(.use(connection, call))
+            return nil
+        }
+        // Of those who wait, none can have this one, but some its place.
+        let isWanted = waiting.hasWaiter { counts[$0, default: 0] < limits.connectionsPerOrigin }
+        guard !isWanted, idle[origin]?.count ?? 0 < limits.idlePerOrigin else {
+            actions.append(.close(connection))
+            return nil
+        }
+        let token = deadlines.start((origin, connection), now: now)
+        idle[origin, default: []].append((connection, token))
+        return token
+    }
+
+    /// An idle connection is closing by itself: nobody is to get it any more.
+    public mutating func forget(_ token: DeadlineToken, of origin: Origin) {
+        deadlines.cancel(token)
+        idle[origin]?.removeAll { $0.token == token }
+        if idle[origin]?.isEmpty == true { idle[origin] = nil }
+    }
+
+    /// A connection is gone, or could not be had.
+    public mutating func ended(_ origin: Origin, _ actions: inout [Action]) {
+        count(origin, -1)
+        guard connectionCount < limits.connections,
+            let (call, next) = waiting.popFirst(where: { [counts, limits] in
+                counts[$0, default: 0] < limits.connectionsPerOrigin
+            })
+        else { return }
+        count(next, 1)
+        actions.append(.open(call))
+    }
+
+    /// Closes what was idle for its time.
+    public mutating func tick(now: Instant, _ actions: inout [Action]) {
+        while let (origin, connection) = deadlines.popExpired(now: now) {
+            // The oldest of its origin stands first.
+            idle[origin]?.removeFirst()
+            if idle[origin]?.isEmpty == true { idle[origin] = nil }
+            actions.append(.close(connection))
+        }
+    }
+
+    private mutating func takeIdle(_ origin: Origin) -> Connection? {
+        guard let last = idle[origin]?.popLast() else { return nil }
+        if idle[origin]?.isEmpty == true { idle[origin] = nil }
+        deadlines.cancel(last.token)
+        return last.connection
+    }
+
+    private func isFull(_ origin: Origin) -> Bool {
+        counts[origin, default: 0] >= limits.connectionsPerOrigin
+    }
+
+    private func hasRoom(_ origin: Origin) -> Bool {
+        connectionCount < limits.connections && !isFull(origin)
+    }
+
+    private mutating func count(_ origin: Origin, _ change: Int) {
+        connectionCount += change
+        let count = counts[origin, default: 0] + change
+        counts[origin] = count == 0 ? nil : count
+    }
+}
