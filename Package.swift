@@ -101,7 +101,9 @@ let package = Package(
         // What the tests share.
         .target(
             name: "TestSupport",
-            dependencies: ["Pacing", "Reactor", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Pacing", "Reactor", "TLS", .product(name: "Logging", package: "swift-log"),
+            ],
             path: "Tests/TestSupport"),
 
         .testTarget(name: "PacingTests", dependencies: ["Pacing"]),

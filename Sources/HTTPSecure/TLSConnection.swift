@@ -33,7 +33,8 @@ public final class TLSEndpoint {
     public let context: TLSContext
     /// The loop its connections live on.
     public let loop: EventLoop
-    let handshakes: DeadlineClass<any HandshakeDeadline>
+    private let handshakes: DeadlineClass<any HandshakeDeadline>
+    private var isClosed = false
 
     /// - Parameter context: used on this loop's thread only.
     public init(loop: EventLoop, context: TLSContext) {
@@ -44,8 +45,19 @@ public final class TLSEndpoint {
         ) { $0.handshakeDeadlinePassed() }
     }
 
-    /// Gives the timer back; connections that are open go on.
-    public func close() { handshakes.close() }
+    /// Gives the timer back as soon as no handshake needs it: those under way keep their deadline,
+    /// and connections that are open go on. Idempotent.
+    public func close() {
+        isClosed = true
+        ended(.none)
+    }
+
+    func began(_ handshake: some HandshakeDeadline) -> DeadlineToken { handshakes.start(handshake) }
+
+    func ended(_ handshake: DeadlineToken) {
+        handshakes.cancel(handshake)
+        if isClosed, handshakes.isEmpty { handshakes.close() }
+    }
 }
 
 protocol HandshakeDeadline: AnyObject { func handshakeDeadlinePassed() }
@@ -141,7 +153,7 @@ where Lower.Failure: Equatable {
         lower.resumeReading()
         step { $0.start(now: $1, &$2) }
         // After the machine's own, which must not be the later one when this is called.
-        if state == .handshaking { deadline = endpoint.handshakes.start(self) }
+        if state == .handshaking { deadline = endpoint.began(self) }
     }
 
     private static func of(_ lower: Lower) -> TLSConnection? {
@@ -331,7 +343,7 @@ where Lower.Failure: Equatable {
     }
 
     private func cancelDeadline() {
-        endpoint.handshakes.cancel(deadline)
+        endpoint.ended(deadline)
         deadline = .none
     }
 

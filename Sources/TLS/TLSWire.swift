@@ -69,6 +69,8 @@ final class TLSWire {
     /// A ticket has come: the session is this side's now where 1 is returned.
     static func received(ticket: OpaquePointer?, of session: OpaquePointer?) -> Int32 {
         guard let ticket, let session, let wire = of(session: session) else { return 0 }
+        // Not one of a session from before the files were read again: see TLSContext.reload.
+        guard SSL_get_SSL_CTX(session) == wire.context.raw else { return 0 }
         wire.context.keep(ticket, for: wire.sessionKey)
         return 1
     }

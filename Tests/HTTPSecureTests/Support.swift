@@ -2,6 +2,7 @@ import HTTPSecure
 import Pacing
 import Reactor
 import TLS
+@_exported import TestSupport
 import Testing
 
 typealias Secured = TLSConnection<TCPConnection>

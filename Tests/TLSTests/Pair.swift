@@ -1,5 +1,6 @@
 import Pacing
 import TLS
+@_exported import TestSupport
 
 /// A client and a server whose bytes go from one to the other in memory.
 final class Pair {

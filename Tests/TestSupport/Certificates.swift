@@ -1,4 +1,5 @@
 import Foundation
+import TLS
 import Testing
 
 /// The certificates of `Support/pki.sh`, made once for all tests that use them.
@@ -25,4 +26,25 @@ public final class Certificates: Sendable {
 
     /// The path of a file of that folder: `ca.pem`, `server.key`.
     public func file(_ name: String) -> String { folder.path(name) }
+
+    /// `server.pem` with `server.key`, by the name that both have.
+    public func identity(_ name: String) -> TLSConfiguration.Identity {
+        .init(chainFile: file("\(name).pem"), keyFile: file("\(name).key"))
+    }
+
+    /// Of a client that believes this folder's authority.
+    public func client(_ change: (inout TLSConfiguration) -> Void = { _ in }) throws -> TLSContext {
+        var configuration = TLSConfiguration.client(trust: .file(file("ca.pem")))
+        change(&configuration)
+        return try TLSContext(configuration)
+    }
+
+    /// Of a server that shows the certificate of this name.
+    public func server(
+        _ name: String = "server", _ change: (inout TLSConfiguration) -> Void = { _ in }
+    ) throws -> TLSContext {
+        var configuration = TLSConfiguration.server(identity: identity(name))
+        change(&configuration)
+        return try TLSContext(configuration)
+    }
 }
