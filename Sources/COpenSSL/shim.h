@@ -53,6 +53,17 @@ static inline int sonde_tls_set_server_name(SSL *session, const char *name) {
     return (int)SSL_set_tlsext_host_name(session, name);
 }
 
+/* Whatever name is asked for is served, and a session remembers it: without this OpenSSL does not
+ * say it for one of TLS 1.2 that is resumed. */
+static inline int sonde_tls_any_name(SSL *session, int *alert, void *nothing) {
+    (void)session, (void)alert, (void)nothing;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static inline void sonde_tls_accept_names(SSL_CTX *context) {
+    SSL_CTX_set_tlsext_servername_callback(context, sonde_tls_any_name);
+}
+
 /* Tickets that the older context gave out are good for the newer one. */
 static inline int sonde_tls_copy_ticket_keys(SSL_CTX *older, SSL_CTX *newer) {
     unsigned char keys[80];

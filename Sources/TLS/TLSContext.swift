@@ -86,6 +86,7 @@ public final class TLSContext {
         sonde_tls_set_rules(context)
         if configuration.role == .server {
             sonde_tls_cache_off(context)
+            sonde_tls_accept_names(context)
             // Any constant: without one OpenSSL refuses to resume where clients show certificates.
             _ = SSL_CTX_set_session_id_context(context, "sonde", 5)
             if !configuration.resumesSessions { sonde_tls_tickets_off(context) }

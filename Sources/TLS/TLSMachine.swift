@@ -64,11 +64,13 @@ public struct TLSMachine: ~Copyable {
     }
 
     deinit {
-        // Without its close alert OpenSSL takes a session for broken, and forgets its ticket, which
-        // an ordinary cut of the connection does not deserve (RFC 8446 §6.1).
-        if case .failed = state {} else { SSL_set_shutdown(session, SSL_SENT_SHUTDOWN) }
+        if case .failed = state {} else { keepSession() }
         SSL_free(session)
     }
+
+    /// Without its close alert OpenSSL takes a session for broken, and forgets its ticket, which a
+    /// cut of the connection, by either side, does not deserve (RFC 5246 §7.2.1).
+    private func keepSession() { SSL_set_shutdown(session, SSL_SENT_SHUTDOWN) }
 
     private static func makeSession(
         _ context: TLSContext, _ wire: TLSWire, _ serverName: String?
@@ -172,6 +174,7 @@ public struct TLSMachine: ~Copyable {
         case .handshaking:
             fail(.init(.truncated, "\(wire.peer) closed the connection in the handshake"), &actions)
         case .open, .writeClosed:
+            keepSession()
             fail(
                 .init(.truncated, "\(wire.peer) closed the connection without saying so in TLS"),
                 &actions)

@@ -162,6 +162,57 @@ import Testing
         }
     }
 
+    /// Answers three connections, and ends each as `unwrap` or `close` in its arguments say.
+    private static let python = """
+        import socket, ssl, sys
+        end, version, chain, key, authority = sys.argv[1:]
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+        context.load_cert_chain(chain, key)
+        context.set_alpn_protocols(["http/1.1"])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            print(f"ACCEPT 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+            for _ in range(3):
+                raw, _ = listener.accept()
+                tls = context.wrap_socket(raw, server_side=True)
+                tls.recv(4096)
+                name = dict(item[0] for item in tls.getpeercert()["subject"])["commonName"]
+                tls.sendall(f"HTTP/1.0 200 OK\\r\\n\\r\\nhello {name}\\n".encode())
+                if end == "unwrap":
+                    tls.unwrap()
+                tls.close()
+        """
+
+    @Test(
+        .enabled(if: has("python3"), "python3 is not installed"),
+        arguments: [TLSConfiguration.Version.tls12, .tls13], ["unwrap", "close"])
+    func `A Python server is visited, resumes, and is heard closing or cutting`(
+        version: TLSConfiguration.Version, end: String
+    ) throws {
+        let folder = try Folder()
+        let script = try folder.file("server.py", PeerTests.python)
+        let words = [
+            script, end, version == .tls12 ? "TLSv1_2" : "TLSv1_3",
+            certificates.file("server.pem"), certificates.file("server.key"), authority,
+        ]
+        let context = try certificates.client {
+            $0.identity = certificates.identity("client")
+            $0.protocols = ["http/1.1"]
+        }
+        try visits(3, "python3 \(words.joined(separator: " "))", context) { visits in
+            #expect(visits.allSatisfy { $0.text.hasSuffix("\r\n\r\nhello probe 7\n") }, "\(visits)")
+            #expect(visits.map(\.session?.version) == [version, version, version])
+            #expect(visits.map(\.session?.isResumed) == [false, true, true])
+            #expect(visits.allSatisfy { $0.session?.applicationProtocol == "http/1.1" })
+            let said = " closed the connection without saying so in TLS"
+            #expect(
+                visits.allSatisfy {
+                    end == "unwrap" ? $0.end == nil : $0.end?.hasSuffix(said) == true
+                }, "\(visits)")
+        }
+    }
+
     private func opensslServer(_ name: String, _ more: String = "") -> String {
         """
         openssl s_server -accept 127.0.0.1:0 -www -cert \(certificates.file("\(name).pem")) \

@@ -12,6 +12,7 @@ final class SecureServer {
     let endpoint: TLSEndpoint
     private(set) var listener: TCPListener!
     private(set) var sessions: [TLSSession] = []
+    private(set) var requestCount = 0
     private(set) var failures: [String] = []
     /// How connections ended after their handshake: nil where the peer said so.
     private(set) var ends: [String?] = []
@@ -43,6 +44,7 @@ final class SecureServer {
         connection.onRead = { [self] connection, bytes in
             request += String(decoding: bytes, as: UTF8.self)
             guard request.hasSuffix("\r\n\r\n") else { return }
+            requestCount += 1
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n"
             connection.write(Array((head + "hello\n").utf8))
             if isRude {

@@ -6,34 +6,6 @@ import Reactor
 @_exported import TestSupport
 import Testing
 
-/// Whether a server program ended because it was asked to (haproxy says so with 143).
-func isEnded(_ outcome: Program.Outcome) -> Bool {
-    [0, 143, -SIGTERM].contains(outcome.code)
-}
-
-extension EventLoop {
-    /// Goes on as soon as `program` listens at `address`; not at all when it ends before.
-    func when(
-        _ program: Running, listensAt address: SocketAddress, _ body: @escaping () -> Void
-    ) {
-        guard program.isRunning else { return }
-        let probe = TCPConnection(loop: self)
-        probe.connect(to: address) { [self] probe, result in
-            if case .success = result {
-                probe.close()
-                return body()
-            }
-            var timer: Reactor.Timer?
-            timer = Reactor.Timer(loop: self) { [self] in
-                timer?.close()
-                timer = nil
-                when(program, listensAt: address, body)
-            }
-            timer?.schedule(after: .milliseconds(20))
-        }
-    }
-}
-
 /// What the programs talk to.
 struct TestSite {
     var router = HTTPRouter()

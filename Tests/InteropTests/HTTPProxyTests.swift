@@ -133,29 +133,6 @@ import Testing
     }
 }
 
-enum NGINX {
-    /// A configuration that writes nowhere but into `folder`, in the foreground, as one process.
-    static func configuration(_ folder: Folder, _ http: String) -> String {
-        """
-        daemon off;
-        master_process off;
-        pid \(folder.path)/nginx.pid;
-        error_log stderr warn;
-        events { worker_connections 128; }
-        http {
-            access_log off;
-            client_body_temp_path \(folder.path)/body;
-            proxy_temp_path \(folder.path)/proxy;
-            fastcgi_temp_path \(folder.path)/fastcgi;
-            uwsgi_temp_path \(folder.path)/uwsgi;
-            scgi_temp_path \(folder.path)/scgi;
-            \(http)
-        }
-
-        """
-    }
-}
-
 extension HTTPServerRequest {
     fileprivate func headers(_ name: String) -> String { fields.string(name) ?? "" }
 }

@@ -43,13 +43,26 @@ import Testing
             pair.handshake()
             resumed.append(pair.client.session?.isResumed)
             #expect(pair.server.session?.isResumed == pair.client.session?.isResumed)
-            // A resumed session still knows whom it is with.
+            // A resumed session still knows whom it is with, on both sides.
+            #expect(pair.server.session?.serverName == "localhost")
             #expect(pair.client.session?.peerNames.hasPrefix("localhost") == true)
         }
         #expect(resumed == [false, true, true])
         let elsewhere = try Pair(client: client, server: server, peer: "localhost:444")
         elsewhere.handshake()
         #expect(elsewhere.client.session?.isResumed == false)
+    }
+
+    @Test func `A session whose connection was cut is resumed all the same`() throws {
+        let client = try certificates.client()
+        let server = try certificates.server()
+        for isResumed in [false, true] {
+            let pair = try Pair(client: client, server: server)
+            pair.handshake()
+            #expect(pair.client.session?.isResumed == isResumed)
+            pair.client.inputEnded()
+            #expect(pair.client.failure?.kind == .truncated)
+        }
     }
 
     @Test func `Without tickets nothing is resumed`() throws {

@@ -74,7 +74,7 @@ public func when(
 extension EventLoop {
     /// ``when(_:_:then:)`` under its older name.
     public func pollUntil(_ condition: @escaping () -> Bool, _ body: @escaping () -> Void) {
-        when(self, condition, then: body)
+        TestSupport.when(self, condition, then: body)
     }
 }
 
