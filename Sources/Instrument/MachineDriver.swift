@@ -71,13 +71,14 @@ public final class MachineDriver<M: Machine> {
         swap(&actions, &state.pointee.scratch)
         let now = loop.now
         event(&known.pointee, now, &actions)
-        for action in actions where state.pointee.alarm != nil {
-            state.pointee.perform(action, now)
+        if !actions.isEmpty {
+            let perform = state.pointee.perform
+            for action in actions where state.pointee.alarm != nil { perform(action, now) }
         }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &state.pointee.scratch)
         let next = known.pointee.nextDeadline
-        guard let alarm = state.pointee.alarm, next != state.pointee.armed else { return }
+        guard next != state.pointee.armed, let alarm = state.pointee.alarm else { return }
         state.pointee.armed = next
         if let next { alarm.schedule(at: next) } else { alarm.cancel() }
     }
