@@ -225,7 +225,7 @@ public struct HTTPResponder {
             let plan = begin(connection, status: status, content: length, writeFields)
         else { return false }
         if plan.sendsContent {
-            if exchange.machine.pointee.sendContent(body.count) {
+            if exchange.messages.pointee.sendContent(body.count) {
                 if body.count <= ServerConnection.copiedBytes {
                     exchange.server.output.content(body)
                 } else {
@@ -245,11 +245,11 @@ public struct HTTPResponder {
     ) -> ResponsePlan? {
         let server = connection.server
         guard exchange.generation == generation else { return nil }
-        if connection.isTooOld || connection.isLastOfDrain(exchange) {
-            exchange.machine.pointee.stopAfterCurrent()
+        if connection.machine.isOld(now: server.loop.now) || connection.isLastOfDrain(exchange) {
+            exchange.messages.pointee.stopAfterCurrent()
         }
         guard
-            let plan = exchange.machine.pointee.startResponse(
+            let plan = exchange.messages.pointee.startResponse(
                 status: status, content: content, server.context)
         else { return nil }
         exchange.plan = plan
@@ -276,7 +276,7 @@ public struct HTTPResponder {
                 $0.trimmingPrefix(" ") == "close"
             })
         else { return }
-        exchange.machine.pointee.stopAfterCurrent()
+        exchange.messages.pointee.stopAfterCurrent()
     }
 }
 
@@ -308,7 +308,7 @@ public struct HTTPResponseWriter {
             let plan = exchange.plan
         else { return .gone }
         guard plan.sendsContent else { return .flowing }
-        guard exchange.machine.pointee.sendContent(bytes.count) else { return .gone }
+        guard exchange.messages.pointee.sendContent(bytes.count) else { return .gone }
         exchange.server.claimOutput(for: connection)
         connection.write(bytes, isChunk: plan.framing == .chunked)
         connection.flushUnlessProcessing()

@@ -60,11 +60,8 @@ public final class HTTPServer {
     private var dateText = ""
     private var dateIsOldAt = Instant(nanoseconds: 0)
 
-    let headDeadlines: DeadlineClass<ServerConnection>
-    let bodyDeadlines: DeadlineClass<ServerConnection>
-    let idleDeadlines: DeadlineClass<ServerConnection>
-    let writeDeadlines: DeadlineClass<ServerConnection>
-    let lingerDeadlines: DeadlineClass<ServerConnection>
+    /// One queue for each kind, at its number.
+    private var deadlineQueues: [DeadlineClass<ServerConnection>?] = []
 
     /// Content is collected before `handler` is called; more than the limit is answered with 413.
     public convenience init(
@@ -107,15 +104,11 @@ public final class HTTPServer {
         budget = BodyBudget(limit: configuration.maximumBodyMemory)
         requestLimit =
             configuration.maximumRequestsPerConnection.map { UInt32(clamping: $0) } ?? .max
-        func deadlines(_ timeout: Duration) -> DeadlineClass<ServerConnection> {
-            DeadlineClass(loop: loop, timeout: timeout) { $0.deadlinePassed() }
+        deadlineQueues = ServerConnectionMachine.Deadline.allCases.map {
+            configuration.duration(of: $0).map {
+                DeadlineClass(loop: loop, timeout: $0) { $0.deadlinePassed() }
+            }
         }
-        headDeadlines = deadlines(configuration.headTimeout)
-        bodyDeadlines = deadlines(configuration.bodyTimeout)
-        idleDeadlines = deadlines(
-            configuration.idleTimeout / Int(ServerConnection.idleRoundCount - 1))
-        writeDeadlines = deadlines(configuration.writeTimeout)
-        lingerDeadlines = deadlines(configuration.lingerTimeout)
     }
 
     // MARK: Listening
@@ -267,14 +260,14 @@ public final class HTTPServer {
         spare = nil  // it holds the server
         memoryTimer?.close()
         memoryTimer = nil
-        headDeadlines.close()
-        bodyDeadlines.close()
-        idleDeadlines.close()
-        writeDeadlines.close()
-        lingerDeadlines.close()
+        for queue in deadlineQueues { queue?.close() }
     }
 
     // MARK: What connections share
+
+    func deadlines(_ kind: ServerConnectionMachine.Deadline) -> DeadlineClass<ServerConnection>? {
+        deadlineQueues[Int(kind.rawValue)]
+    }
 
     /// An exchange for a connection on which something begins.
     func takeExchange() -> ServerExchange {

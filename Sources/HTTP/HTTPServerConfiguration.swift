@@ -44,4 +44,16 @@ public struct HTTPServerConfiguration {
 
     /// Everything at its default.
     public init() {}
+
+    /// How long a deadline runs from the moment at which it is ordered.
+    func duration(of deadline: ServerConnectionMachine.Deadline) -> Duration? {
+        switch deadline {
+        case .none: nil
+        case .head: headTimeout
+        case .body: bodyTimeout
+        case .idle: idleTimeout / Int(ServerConnectionMachine.idleRounds - 1)
+        case .write: writeTimeout
+        case .linger: lingerTimeout
+        }
+    }
 }

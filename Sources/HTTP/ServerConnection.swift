@@ -8,38 +8,38 @@ import Reactor
 /// exchange, which goes back to the server between requests. What kind of stream it is, only
 /// ``StreamServerConnection`` knows.
 class ServerConnection {
-    enum Deadline: UInt8 { case none, head, body, idle, write, linger }
-
     final let server: HTTPServer
     final var exchange: ServerExchange?
-    final var token: DeadlineToken?
-    final var deadline = Deadline.none
-    final var isReading = false
-    /// Nothing more is written: bytes that come in are thrown away until the peer is done.
-    final var isLingering = false
-    /// The last response has been written; what is queued is still going out.
-    final var isFinishing = false
-    final var isGone = false
-    /// The peer has closed its side.
-    final var hasEnded = false
-    /// How often the idle deadline has passed since the last request.
-    final var idleRounds: UInt8 = 0
-    private final var requestCount: UInt32 = 0
-    final var progress = WriteProgress()
-
-    /// When its next answer is to be the last; never, where the server has no limit.
-    private final let oldAt: Instant
+    /// Decides; changed by ``decide(_:)`` only.
+    final private(set) var machine: ServerConnectionMachine
+    /// Of the deadline that runs.
+    final var token = DeadlineToken.none
 
     init(server: HTTPServer) {
         self.server = server
-        oldAt =
-            server.configuration.maximumConnectionAge.map { server.loop.now + $0 }
-            ?? Instant(nanoseconds: .max)
+        machine = ServerConnectionMachine(
+            maximumAge: server.configuration.maximumConnectionAge, now: server.loop.now)
     }
 
-    /// Whether the next answer is to close it. The clock is read only where there is a limit.
-    final var isTooOld: Bool {
-        oldAt.nanoseconds != .max && server.loop.now >= oldAt
+    /// Lets the machine decide, and carries out what it says.
+    @inline(__always)
+    final func decide(
+        _ lost: HTTPError? = nil,
+        _ decision: (inout ServerConnectionMachine) -> ServerConnectionMachine.Orders
+    ) {
+        // A local copy: a property changed in place is checked at run time.
+        var machine = self.machine
+        let orders = decision(&machine)
+        self.machine = machine
+        carryOut(orders, lost)
+    }
+
+    /// Tells the machine what needs nothing to be done.
+    @inline(__always)
+    final func note<R>(_ body: (inout ServerConnectionMachine) -> R) -> R {
+        var machine = self.machine
+        defer { self.machine = machine }
+        return body(&machine)
     }
 
     // MARK: The stream
@@ -65,7 +65,7 @@ class ServerConnection {
     // MARK: Reading
 
     final func received(_ bytes: UnsafeRawBufferPointer) {
-        if isLingering || isFinishing || isGone { return }
+        guard machine.isOpen else { return }
         let exchange = self.exchange ?? takeExchange()
         if exchange.kept.pointee.isEmpty {
             let consumed = process(bytes, exchange)
@@ -95,7 +95,7 @@ class ServerConnection {
     private final func takeExchange() -> ServerExchange {
         let exchange = server.takeExchange()
         exchange.connection = self
-        exchange.machine.pointee = ServerConnectionMachine(hasServed: requestCount > 0)
+        exchange.messages.pointee = ServerMessageMachine(hasServed: machine.hasServed)
         self.exchange = exchange
         return exchange
     }
@@ -108,7 +108,7 @@ class ServerConnection {
         defer { exchange.isProcessing = false }
         while true {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
-            let step = exchange.machine.pointee.receive(rest, context)
+            let step = exchange.messages.pointee.receive(rest, context)
             consumed += step.consumed
             switch step.event {
             case .needMore, .awaitingResponse: return consumed
@@ -127,7 +127,7 @@ class ServerConnection {
             // Before more is answered, whether the peer takes what there is.
             if server.output.count >= Self.outputBytes { flush() }
             if self.exchange !== exchange || exchange.isBackpressured || exchange.isBodyPaused
-                || (consumed == bytes.count && exchange.machine.pointee.isIdle)
+                || (consumed == bytes.count && exchange.messages.pointee.isIdle)
             {
                 return consumed
             }
@@ -136,9 +136,8 @@ class ServerConnection {
 
     private final func requestBegan(_ bytes: UnsafeRawBufferPointer, _ exchange: ServerExchange) {
         server.requests &+= 1
-        requestCount &+= 1
-        if requestCount >= server.requestLimit {
-            exchange.machine.pointee.stopAfterCurrent()
+        if note({ $0.requestBegan(limit: server.requestLimit) }) {
+            exchange.messages.pointee.stopAfterCurrent()
         }
         let view = server.context.request(in: bytes)
         let responder = HTTPResponder(exchange: exchange, generation: exchange.generation)
@@ -202,7 +201,7 @@ class ServerConnection {
     }
 
     private final func sendContinue(_ exchange: ServerExchange) {
-        guard exchange.machine.pointee.takeContinue() else { return }
+        guard exchange.messages.pointee.takeContinue() else { return }
         server.claimOutput(for: self)
         server.output.continueResponse()
     }

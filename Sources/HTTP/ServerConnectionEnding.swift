@@ -12,10 +12,6 @@ extension ServerConnection {
     /// connection hold that does not take its answers.
     static let outputBytes = 64 * 1024
 
-    /// An idle connection closes after this many rounds without a request, so between one
-    /// `idleTimeout` and an eighth more.
-    static let idleRoundCount: UInt8 = 9
-
     // MARK: Writing
 
     /// Appends content to the output, which the caller has claimed.
@@ -28,7 +24,7 @@ extension ServerConnection {
             server.claimOutput(for: self)
         } else {
             flush()
-            note(send(bytes))
+            heed(send(bytes))
             server.claimOutput(for: self)
         }
         if isChunk { server.output.chunkEnd() }
@@ -39,7 +35,7 @@ extension ServerConnection {
         guard server.isOutput(of: self) else { return }
         server.disownOutput()
         if server.output.count == 0 { return }
-        note(send(server.output.bytes))
+        heed(send(server.output.bytes))
         server.output.removeAll()
     }
 
@@ -47,7 +43,7 @@ extension ServerConnection {
         if exchange?.isProcessing != true { settle() }
     }
 
-    private func note(_ outcome: WriteOutcome) {
+    private func heed(_ outcome: WriteOutcome) {
         guard outcome == .backpressured else { return }
         exchange?.isBackpressured = true
         server.hasQueuedMuch = true
@@ -55,7 +51,7 @@ extension ServerConnection {
 
     /// The queue has drained far enough.
     func writable() {
-        progress.advanced()
+        note { $0.advanced() }
         guard let exchange, exchange.isBackpressured else { return }
         exchange.isBackpressured = false
         let onWritable = exchange.onWritable
@@ -79,7 +75,7 @@ extension ServerConnection {
     /// The response is complete.
     @inline(__always)
     func finishResponse(_ exchange: ServerExchange) {
-        let after = exchange.machine.pointee.finishResponse()
+        let after = exchange.messages.pointee.finishResponse()
         exchange.endRequest()
         if after == .keep, exchange.isProcessing { return }
         goOn(after, exchange)
@@ -101,122 +97,105 @@ extension ServerConnection {
     @inline(__always)
     func settle(_ exchange: ServerExchange) {
         flush()
-        if isGone { return }
-        let wanted = exchange.machine.pointee.deadline
-        let isBlocked = exchange.isBackpressured || exchange.isBodyPaused
-        if isBlocked {
-            setReading(false)
-            return setDeadline(exchange.isBackpressured ? .write : .none)
-        }
-        if hasEnded, wanted != .none { return inputEnded(exchange) }
-        setReading(wanted != .none || exchange.kept.pointee.isEmpty)
-        switch wanted {
-        case .none: setDeadline(.none)
-        case .body:
-            if bodyIsOverdue(exchange) {
-                return refuse(HTTPError(.timedOut, fault: .remote), exchange)
-            }
-            setDeadline(.body)
-        case .head: setDeadline(.head)
-        case .idle:
-            if server.isDraining, unreadBytes == 0 { return finish(.close) }
-            if exchange.kept.pointee.isEmpty { release() }
-            setDeadline(.idle)
+        decide {
+            $0.settle(
+                standing(exchange), now: server.loop.now,
+                contentDuration: server.configuration.bodyDuration, taken: takenBytes)
         }
     }
 
-    /// Whether the content of the request under way takes longer in all than it may.
-    private func bodyIsOverdue(_ exchange: ServerExchange) -> Bool {
-        if case .stream = exchange.handling { return false }
-        let now = server.loop.now
-        guard exchange.bodyGeneration == exchange.generation else {
-            exchange.bodyGeneration = exchange.generation
-            exchange.bodyEnd = now + server.configuration.bodyDuration
-            return false
+    @inline(__always)
+    private func standing(_ exchange: ServerExchange) -> ServerConnectionMachine.Standing {
+        var standing = ServerConnectionMachine.Standing(
+            awaits: exchange.messages.pointee.deadline)
+        standing.isBackpressured = exchange.isBackpressured
+        standing.isPaused = exchange.isBodyPaused
+        standing.keepsBytes = !exchange.kept.pointee.isEmpty
+        standing.isStreamed = exchange.isStreamed
+        standing.isLeaving = server.isDraining && unreadBytes == 0
+        return standing
+    }
+
+    // MARK: Carrying out
+
+    @inline(__always)
+    func carryOut(_ orders: ServerConnectionMachine.Orders, _ lost: HTTPError?) {
+        switch orders.step {
+        case .goOn: break
+        case .release: release()
+        default: return carryOutEnding(orders, lost)
         }
-        return now >= exchange.bodyEnd
+        carryOutRest(orders)
     }
 
-    func setReading(_ isOn: Bool) {
-        if isOn == isReading || hasEnded { return }
-        isReading = isOn
-        readStream(isOn)
+    @inline(__always)
+    private func carryOutRest(_ orders: ServerConnectionMachine.Orders) {
+        if let reads = orders.reads { readStream(reads) }
+        if orders.timing != .keep { carryOut(orders.timing) }
     }
 
-    /// The body deadline starts anew each time; a head has to be complete in time. The idle one
-    /// keeps running and counts its rounds: with it a request pays a store for its deadline.
-    func setDeadline(_ wanted: Deadline) {
-        idleRounds = 0
-        if wanted == deadline {
-            if wanted == .body, let token { server.bodyDeadlines.restart(token) }
-            return
+    private func carryOut(_ timing: ServerConnectionMachine.Timing) {
+        switch timing {
+        case .keep: break
+        case .restart(let running): server.deadlines(running)?.restart(token)
+        case .replace(let running, let wanted):
+            server.deadlines(running)?.cancel(token)
+            token = server.deadlines(wanted)?.start(self) ?? .none
         }
-        changeDeadline(wanted)
     }
 
-    private func changeDeadline(_ wanted: Deadline) {
-        if let token { deadlines(deadline)?.cancel(token) }
-        deadline = wanted
-        if wanted == .write { progress = WriteProgress(taken: takenBytes) }
-        token = deadlines(wanted)?.start(self)
-    }
-
-    private func deadlines(_ which: Deadline) -> DeadlineClass<ServerConnection>? {
-        switch which {
-        case .none: nil
-        case .head: server.headDeadlines
-        case .body: server.bodyDeadlines
-        case .idle: server.idleDeadlines
-        case .write: server.writeDeadlines
-        case .linger: server.lingerDeadlines
+    @inline(never)
+    private func carryOutEnding(
+        _ orders: ServerConnectionMachine.Orders, _ lost: HTTPError?
+    ) {
+        switch orders.step {
+        case .goOn, .release: break
+        case .refuse:
+            guard let exchange else { break }
+            return refuse(HTTPError(.timedOut, fault: .remote), exchange)
+        case .endInput:
+            guard let exchange else { break }
+            return inputEnded(exchange)
+        case .halfClosed(let isLast):
+            guard let exchange else { break }
+            if isLast { exchange.messages.pointee.stopAfterCurrent() }
+            exchange.onPeerEnd?(.halfClosed)
+        case .linger, .closeAfterWriting:
+            flush()
+            release()
+            if orders.step == .linger { endStream() }
+        case .abort, .close:
+            drop(lost ?? HTTPError(.closed, fault: .local))
+        }
+        carryOutRest(orders)
+        switch orders.step {
+        case .abort: abortStream()
+        case .close: closeStream()
+        case .closeAfterWriting:
+            if closeStreamAfterWriting() { decide { $0.queued(taken: takenBytes) } }
+        default: break
         }
     }
 
     func deadlinePassed() {
-        let passed = deadline
-        token = nil
-        deadline = .none
-        switch passed {
-        case .none: break
-        case .linger: finishWriting()
-        case .idle:
-            let rounds = idleRounds + 1
-            if rounds == Self.idleRoundCount { return finish(.close) }
-            setDeadline(.idle)
-            idleRounds = rounds
-        case .write:
-            guard progress.look(taken: takenBytes) else { return abort() }
-            deadline = .write
-            token = server.writeDeadlines.start(self)
-        case .head, .body:
-            guard let exchange else { return finish(.close) }
-            refuse(HTTPError(.timedOut, fault: .remote), exchange)
-        }
+        token = .none
+        decide { $0.deadlinePassed(hasBegun: exchange != nil, taken: takenBytes) }
     }
 
     // MARK: The peer's end
 
-    func ended(_ error: (any StreamFailure)?) {
-        hasEnded = true
-        isReading = false
-        if let error {
-            return close(HTTPError(.connectionLost(StreamError(error)), fault: .remote))
-        }
-        if isLingering { return finishWriting() }
-        if isFinishing { return }
-        guard let exchange else { return finish(.close) }
-        if exchange.machine.pointee.deadline == .none {
-            // Its answer is outstanding. What was pipelined behind it is still to come.
-            if exchange.kept.pointee.isEmpty { exchange.machine.pointee.stopAfterCurrent() }
-            exchange.onPeerEnd?(.halfClosed)
+    func ended(_ failure: (any StreamFailure)?) {
+        if let failure {
+            let lost = HTTPError(.connectionLost(StreamError(failure)), fault: .remote)
+            decide(lost) { $0.peerFailed() }
         } else {
-            settle()
+            decide { $0.peerEnded(exchange.map(standing)) }
         }
     }
 
     /// Nothing more will come, and what came has been read.
     private func inputEnded(_ exchange: ServerExchange) {
-        switch exchange.machine.pointee.receiveEnd() {
+        switch exchange.messages.pointee.receiveEnd() {
         case .halfClosed: return
         case .clean: break
         case .truncated:
@@ -230,7 +209,7 @@ extension ServerConnection {
 
     /// Answers what cannot be taken, if it can still be answered, and closes.
     func refuse(_ error: HTTPError, _ exchange: ServerExchange) {
-        let canAnswer = exchange.machine.pointee.canRefuse
+        let canAnswer = exchange.messages.pointee.canRefuse
         failRequest(exchange, error)
         guard self.exchange === exchange else { return }
         if canAnswer {
@@ -250,68 +229,38 @@ extension ServerConnection {
         finish(.closeLingering)
     }
 
-    /// Ends the connection in the way that the machine has asked for, after what is queued.
+    /// Ends the connection in the way that the messages have asked for, after what is queued.
     func finish(_ after: AfterResponse) {
-        switch after {
-        case .keep: return
-        case .abort: return abort()
-        case .close, .closeLingering: break
-        }
-        // Bytes that nobody reads would make the kernel reset the connection.
-        let isFollowed = exchange?.kept.pointee.isEmpty == false
-        flush()
-        release()
-        guard after == .closeLingering || isFollowed, !hasEnded else { return finishWriting() }
-        isLingering = true
-        endStream()
-        setReading(true)
-        setDeadline(.linger)
-    }
-
-    /// Closes once the peer has taken what is queued, as long as it takes something.
-    private func finishWriting() {
-        isLingering = false
-        isFinishing = true
-        setReading(true)
-        setDeadline(closeStreamAfterWriting() ? .write : .none)
+        let keepsBytes = exchange?.kept.pointee.isEmpty == false
+        decide { $0.finish(after, keepsBytes: keepsBytes) }
     }
 
     /// The server is going: now if nothing is under way, else after the last answer.
     func drain() {
-        if isGone || isFinishing || isLingering { return }
-        let isIdle = exchange.map { $0.machine.pointee.isIdle && $0.kept.pointee.isEmpty } ?? true
-        if isIdle, unreadBytes == 0 { finish(.close) }
+        let isIdle = exchange.map { $0.messages.pointee.isIdle && $0.kept.pointee.isEmpty } ?? true
+        decide { $0.drain(isIdle: isIdle, unreadBytes: unreadBytes) }
     }
 
     /// Whether the answer that begins now is the last before the server goes: not while requests
     /// wait behind it that the peer sent before it could know.
     func isLastOfDrain(_ exchange: ServerExchange) -> Bool {
         guard server.isDraining else { return false }
-        let machine = exchange.machine
-        if !machine.pointee.isRequestComplete { return true }
-        return !machine.pointee.isFollowed && exchange.kept.pointee.isEmpty
+        let messages = exchange.messages
+        if !messages.pointee.isRequestComplete { return true }
+        return !messages.pointee.isFollowed && exchange.kept.pointee.isEmpty
             && unreadBytes == 0
     }
 
-    func close(_ error: HTTPError = HTTPError(.closed, fault: .local)) {
-        tearDown(error)
-        closeStream()
-    }
-
-    func abort() {
-        tearDown(HTTPError(.closed, fault: .local))
-        abortStream()
-    }
+    func abort() { finish(.abort) }
 
     /// The reactor is done with the connection, for whatever reason.
     func handleClosed() {
-        tearDown(HTTPError(.connectionLost(nil), fault: .remote))
+        decide { $0.closed() }
+        drop(HTTPError(.connectionLost(nil), fault: .remote))
     }
 
-    private func tearDown(_ error: HTTPError) {
-        if isGone { return }
-        isGone = true
-        setDeadline(.none)
+    /// Lets go of what is under way and of what was written for it.
+    private func drop(_ error: HTTPError) {
         if server.isOutput(of: self) {
             server.disownOutput()
             server.output.removeAll()

@@ -1,5 +1,4 @@
 import HTTPCodec
-import Pacing
 
 /// What a handler wants done with the content of a request.
 public enum HTTPBodyHandling {
@@ -37,7 +36,7 @@ final class ServerExchange {
     /// Names the request under way; a responder of any other is out of date.
     var generation: UInt64 = 0
     /// Behind pointers, because mutating a class's property in place is checked at run time.
-    let machine: UnsafeMutablePointer<ServerConnectionMachine>
+    let messages: UnsafeMutablePointer<ServerMessageMachine>
     /// Bytes that the machine has not consumed.
     let kept: UnsafeMutablePointer<KeptBytes>
 
@@ -50,10 +49,9 @@ final class ServerExchange {
     var lines: [FieldLine] = []
     /// Content as far as it is collected; the server's budget counts it.
     private(set) var body: [UInt8] = []
-    /// By when its content has to be complete, and whose: the generation of the request.
-    var bodyEnd = Instant(nanoseconds: .max)
-    var bodyGeneration = UInt64.max
     var handling = HTTPBodyHandling.ignore
+    /// Whether a handler takes content in slices.
+    var isStreamed: Bool { if case .stream = handling { true } else { false } }
 
     var plan: ResponsePlan?
     var onPeerEnd: ((HTTPPeerEnd) -> Void)?
@@ -69,18 +67,18 @@ final class ServerExchange {
     init(server: HTTPServer) {
         self.server = server
         // In one block: where ten thousand requests wait, each has two of them.
-        typealias Machine = ServerConnectionMachine
+        typealias Machine = ServerMessageMachine
         let offset = MemoryLayout<Machine>.stride
         let block = UnsafeMutableRawPointer.allocate(
             byteCount: offset + MemoryLayout<KeptBytes>.stride,
             alignment: MemoryLayout<KeptBytes>.alignment)
-        machine = block.initializeMemory(as: Machine.self, to: Machine())
+        messages = block.initializeMemory(as: Machine.self, to: Machine())
         kept = (block + offset).initializeMemory(as: KeptBytes.self, to: KeptBytes())
     }
 
     deinit {
         kept.deinitialize(count: 1)
-        UnsafeMutableRawPointer(machine.deinitialize(count: 1)).deallocate()
+        UnsafeMutableRawPointer(messages.deinitialize(count: 1)).deallocate()
         head?.deallocate()
     }
 

@@ -24,8 +24,7 @@ final class StreamServerConnection<Stream: ByteStream>: ServerConnection {
             unsafeDowncast(context, to: ServerConnection.self).writable()
         }
         stream.onClose = { [server] stream in server.closed(at: stream.tag) }
-        setReading(true)
-        setDeadline(.head)
+        decide { $0.start() }
     }
 
     override var index: Int {

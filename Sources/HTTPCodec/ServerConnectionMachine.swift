@@ -1,242 +1,373 @@
-/// Which deadline of a connection applies now; how long each is belongs to the adapter.
-public enum ConnectionDeadline: Equatable, Sendable {
-    /// None: the next move is this side's own.
-    case none
-    /// Between two requests.
-    case idle
-    /// A head is on its way (on a new connection: expected).
-    case head
-    /// Content is on its way.
-    case body
-}
+import Pacing
 
-/// The server's side of one HTTP/1.1 connection: bytes in, events out; one request at a time.
+/// The life of a server's connection: what it waits for and for how long, whether it reads, and
+/// how it ends. What its bytes mean is ``ServerMessageMachine``'s; whoever has both tells this one
+/// where that one stands.
 ///
-///     reading     input                        next        event
-///     head        a whole head, no content     complete    request
-///                 a whole head, content        body        request
-///                 bytes nobody may send        closed      failed
-///     body        content                      body        body (nothing once answered)
-///                 its end                      complete    endOfRequest
-///                 its end, already answered    head        drained
-///                 more than may be drained     closed      closed
-///     complete    anything                     complete    awaitingResponse (consumes nothing)
-///                 finishResponse, kept         head
-///     any         finishResponse, not kept     closed
-///     closed      anything                     closed      closed (consumes all)
+///     state       input                                    next        order; deadline
+///     –           start                                    head        read; head
+///     open*       settle: the peer takes no more for now   blocked     pause; write
+///     open*       settle: a handler has paused content     answering   pause; none
+///     open*       settle: an answer is outstanding         answering   none; kept bytes pause
+///     open*       settle: a head is on its way             head        head, from its beginning
+///     open*       settle: content is on its way            body        body, from each piece
+///     body        settle: longer in all than it may take   body        refuse
+///     open*       settle: between two requests             idle        release; idle
+///     open*       the same, the server is leaving          finishing   close after writing
+///     open*       settle: the rest will not come           as it was   end of input
+///     head, body  the deadline                             as it was   refuse
+///     idle        the deadline, 8 times                    idle        idle, once more
+///     idle        the deadline, the 9th time               finishing   close after writing
+///     blocked     the deadline, the peer took something    blocked     write, once more
+///     blocked     the deadline, the peer took nothing      gone        abort
+///     lingering   the deadline, or the peer's end          finishing   close after writing
+///     finishing   the queue was not empty                  finishing   write
+///     finishing   the deadline                             as in blocked
+///     open*       the peer's end, nothing under way        finishing   close after writing
+///     answering,  the peer's end                           as it was   half-closed
+///     blocked
+///     open*       finish, more comes or may come           lingering   linger; linger
+///     open*       finish                                   finishing   close after writing
+///     any         the connection broke                     gone        close
+///     any         finish, what was sent is not whole       gone        abort
 ///
-/// Pull style: call `receive` until it says `needMore`, `awaitingResponse` or `closed`, dropping
-/// what it consumed each time and keeping what it did not. Pipelined requests wait unparsed
-/// until the response before them is finished.
+/// `open` is answering, head, body, idle or blocked. Orders tell what changes, and nothing where
+/// all stays as it is. A deadline runs from the moment at which it is ordered, how long depends on
+/// its kind alone, and so thousands of connections share a queue for each kind. Slow is not dead:
+/// a peer is given up when it took not a single byte from one write deadline to the next, so
+/// between one and two of them after its last byte, however large a single write is.
 public struct ServerConnectionMachine: Sendable {
-    /// What one step came to.
-    public enum Event: Equatable, Sendable {
-        /// Hand in again what was not consumed, with more behind it.
-        case needMore
-        /// Its head and fields are in the context until the next call. `endOfRequest` follows only
-        /// if the head's `framing` is not `none`.
-        case request
-        /// Content, as indices into the bytes that were handed in.
-        case body(Range<Int>)
-        /// See `BodyDecoder.Event.trailers`; `endOfRequest` follows.
-        case trailers(bytes: Range<Int>, fieldCount: Int)
-        case endOfRequest
-        /// The rest of a request that had been answered early is gone; go on.
-        case drained
-        /// A response is outstanding; stop reading until it is finished.
-        case awaitingResponse
-        /// Answer with the status hint if no response has started, then close.
-        case failed(HTTPCodecError)
-        /// Nothing will be read from this connection any more.
-        case closed
+    @usableFromInline
+    enum State: Equatable, Sendable {
+        /// The next move is this side's.
+        case answering
+        case head
+        /// However steadily content trickles, it has to be complete by then.
+        case body(endsBy: Instant)
+        /// How many idle deadlines have passed since the last request.
+        case idle(rounds: UInt8)
+        /// The peer has to take what is queued before more is made. What it had taken when last
+        /// looked at; -1: it is known to have taken something since.
+        case blocked(taken: Int64)
+        /// Nothing more is written: bytes that come are thrown away until the peer is done.
+        case lingering
+        /// All is written; what is queued is still going out.
+        case finishing(taken: Int64)
+        case gone
     }
 
-    /// One step of the machine.
-    public struct Step: Equatable, Sendable {
-        /// How many of the bytes that were handed in are used up.
-        public var consumed: Int
-        /// What the step came to.
-        public var event: Event
+    /// Which deadline runs; one at a time.
+    @frozen
+    public enum Deadline: UInt8, CaseIterable, Sendable {
+        case none, head, body, idle, write, linger
     }
 
-    /// How the peer's end of the connection is to be taken.
-    public enum EndOfInput: Equatable, Sendable {
-        /// Between requests: close.
-        case clean
-        /// In the middle of a request: close, nobody is listening for a complete answer.
-        case truncated(HTTPCodecError)
-        /// The request is complete and its answer is still wanted; close after it.
-        case halfClosed
+    /// What to do with the deadline.
+    @frozen
+    public enum Timing: Equatable, Sendable {
+        /// Leave it as it is.
+        case keep
+        /// Let the one that runs begin anew.
+        case restart(Deadline)
+        /// Withdraw one and start another; either may be `none`.
+        case replace(Deadline, with: Deadline)
     }
 
-    enum Reading: UInt8, Sendable { case head, body, complete, closed }
-    enum Responding: UInt8, Sendable { case none, pending, started, finished }
+    /// What to do with the connection.
+    @frozen
+    public enum Step: Equatable, Sendable {
+        /// Nothing.
+        case goOn
+        /// Nothing is under way: what a request needs may go.
+        case release
+        /// Answer 408 if no answer has begun, and then `finish`, lingering.
+        case refuse
+        /// Let the message machine know that no more comes, and then `finish`.
+        case endInput
+        /// Tell the handler that the peer sends no more; the answer under way may be the last.
+        case halfClosed(isLast: Bool)
+        /// Send what is written, end this side's direction, and read on.
+        case linger
+        /// Send what is written and close; if something is queued then, say `queued`.
+        case closeAfterWriting
+        /// Drop what is written and reset.
+        case abort
+        /// Drop what is written and close.
+        case close
+    }
 
-    var reading = Reading.head
-    var responding = Responding.none
-    var keepsAlive = true
-    var isLast = false
-    var isHTTP10 = false
-    var isHead = false
-    /// The client waits for 100 (Continue) and has not been told.
-    var continueIsOwed = false
-    var hasServed = false
-    private var parser = HeadParser()
-    var decoder = BodyDecoder(.none)
-    /// Bytes of the message under way that were consumed; the base of error offsets.
-    private var offset = 0
-    private var drained: Int64 = 0
-    private var hasSurplus = false
-    /// Content bytes the response still owes; negative where its length was not declared.
-    var owed: Int64 = -1
+    /// What follows from an input; nothing of it means that all stays as it is.
+    @frozen
+    public struct Orders: Equatable, Sendable {
+        /// Whether to read from now on; nil: as it is.
+        public var reads: Bool?
+        /// What becomes of the deadline.
+        public var timing = Timing.keep
+        /// What becomes of the connection.
+        public var step = Step.goOn
 
-    /// - Parameter hasServed: whether the connection has had a request before. Between two requests
-    ///   a machine holds nothing else, so a server need not keep it.
-    public init(hasServed: Bool = false) { self.hasServed = hasServed }
-
-    /// Which of the connection's deadlines runs now.
-    public var deadline: ConnectionDeadline {
-        switch reading {
-        case .head: parser.hasBegun || !hasServed ? .head : .idle
-        case .body: .body
-        case .complete, .closed: .none
+        /// Of what is not given, all stays as it is.
+        @inlinable
+        public init(reads: Bool? = nil, timing: Timing = .keep, step: Step = .goOn) {
+            self.reads = reads
+            self.timing = timing
+            self.step = step
         }
     }
 
-    /// Whether no request is under way: nothing is lost if the connection closes now.
-    public var isIdle: Bool { reading == .head && !parser.hasBegun }
+    /// Where the messages stand, and what else decides how to go on.
+    @frozen
+    public struct Standing: Sendable {
+        /// What the message machine waits for.
+        public var awaits: ConnectionDeadline
+        /// More is queued for the peer than it takes.
+        public var isBackpressured = false
+        /// A handler has paused the content that it gets.
+        public var isPaused = false
+        /// Bytes are kept that nobody has consumed.
+        public var keepsBytes = false
+        /// A handler takes content in slices: how long that takes in all is its own affair.
+        public var isStreamed = false
+        /// The server is going, and nothing lies unread.
+        public var isLeaving = false
 
-    /// Whether the request under way has been read to its end.
-    public var isRequestComplete: Bool { reading == .complete }
+        /// Where nothing is in the way.
+        @inlinable
+        public init(awaits: ConnectionDeadline) { self.awaits = awaits }
+    }
 
-    /// Whether bytes stood behind the request under way when it was complete.
-    public var isFollowed: Bool { reading == .complete && hasSurplus }
+    /// Idle, it closes after so many deadlines, of which one fewer are the idle time: so between
+    /// that and an eighth more. A request then pays a store for its deadline.
+    public static let idleRounds: UInt8 = 9
 
-    /// Whether nothing will be read any more.
-    public var isClosed: Bool { reading == .closed }
+    /// Its first answer from then on is the last; never, where there is no limit.
+    @usableFromInline let oldAt: Instant
+    // In this order they are three words, and there are thousands of them.
+    @usableFromInline var state = State.head
+    @usableFromInline var peerHasEnded = false
+    @usableFromInline var isReading = false
+    @usableFromInline var running = Deadline.none
+    @usableFromInline var requestCount: UInt32 = 0
 
-    /// Does one step.
-    public mutating func receive(
-        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
-    ) -> Step {
-        switch reading {
-        case .head: return receiveHead(bytes, context)
-        case .body: return receiveBody(bytes, context)
-        case .complete: return Step(consumed: 0, event: .awaitingResponse)
-        case .closed: return Step(consumed: bytes.count, event: .closed)
+    /// - Parameter age: after which the next answer is the last; nil for never.
+    public init(maximumAge age: Duration?, now: Instant) {
+        oldAt = age.map { now + $0 } ?? Instant(nanoseconds: .max)
+    }
+
+    /// Which deadline runs.
+    public var deadline: Deadline { running }
+
+    /// Whether bytes that come are still for the messages.
+    @inlinable
+    public var isOpen: Bool {
+        switch state {
+        case .answering, .head, .body, .idle, .blocked: true
+        case .lingering, .finishing, .gone: false
         }
     }
 
-    @inline(__always)
-    private mutating func receiveHead(
-        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
-    ) -> Step {
-        switch parser.parseRequest(bytes, context) {
-        case .incomplete:
-            return Step(consumed: 0, event: .needMore)
-        case .failed(let error):
-            return fail(error)
-        case .complete:
-            let head = context.requestSlot.pointee
-            if head.method == .connect {
-                return fail(HTTPCodecError(request: .connectUnsupported, offset: 0))
-            }
-            hasServed = true
-            keepsAlive = head.keepsAlive && !isLast
-            isHTTP10 = head.minorVersion == 0
-            isHead = head.method == .head
-            continueIsOwed = head.expectsContinue
-            responding = .pending
-            if head.framing == .none {
-                reading = .complete
-                hasSurplus = bytes.count > Int(head.byteCount)
-            } else {
-                reading = .body
-                decoder = BodyDecoder(head.framing)
-                offset = Int(head.byteCount)
-                drained = 0
-            }
-            return Step(consumed: Int(head.byteCount), event: .request)
+    /// Whether it is over, and nothing goes out any more.
+    public var isGone: Bool { state == .gone }
+
+    /// Whether it has had a request.
+    @inlinable public var hasServed: Bool { requestCount > 0 }
+
+    /// Whether its next answer is to be the last. The clock is read only where there is a limit.
+    @inlinable
+    public func isOld(now: @autoclosure () -> Instant) -> Bool {
+        oldAt.nanoseconds != .max && now() >= oldAt
+    }
+
+    // MARK: Requests
+
+    /// Accepted.
+    public mutating func start() -> Orders { enter(.head, .head, reads: true) }
+
+    /// A head is complete.
+    ///
+    /// - Parameter limit: how many requests a connection may have.
+    /// - Returns: whether this one is the last.
+    @inlinable
+    public mutating func requestBegan(limit: UInt32) -> Bool {
+        requestCount &+= 1
+        // The time that its content may take in all is its own.
+        if case .body = state { state = .answering }
+        return requestCount >= limit
+    }
+
+    /// What was read has been worked through, and what was written has gone to the stream.
+    ///
+    /// - Parameters:
+    ///   - contentDuration: what content may take in all.
+    ///   - taken: what the peer has taken so far of what is queued, up to a constant.
+    @inlinable
+    public mutating func settle(
+        _ standing: Standing, now: @autoclosure () -> Instant, contentDuration: Duration,
+        taken: @autoclosure () -> Int64
+    ) -> Orders {
+        guard isOpen else { return Orders() }
+        if standing.isBackpressured {
+            if case .blocked = state { return Orders() }
+            return enter(.blocked(taken: taken()), .write, reads: false)
         }
-    }
-
-    private mutating func receiveBody(
-        _ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext
-    ) -> Step {
-        var consumed = 0
-        while true {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
-            let step = decoder.next(rest, context)
-            let start = consumed
-            consumed += step.consumed
-            let base = offset
-            offset += step.consumed
-            switch step.event {
-            case .needMore:
-                return Step(consumed: consumed, event: .needMore)
-            case .failed(let reason, let at):
-                return fail(HTTPCodecError(request: reason, offset: base + at))
-            case .data(let range):
-                continueIsOwed = false
-                if responding != .finished {
-                    let slice = (start + range.lowerBound)..<(start + range.upperBound)
-                    return Step(consumed: consumed, event: .body(slice))
-                }
-                drained += Int64(range.count)
-                if drained > context.limits.maximumDrainBytes {
-                    reading = .closed
-                    return Step(consumed: bytes.count, event: .closed)
-                }
-            case .trailers(let range, let fieldCount):
-                if responding != .finished {
-                    let slice = (start + range.lowerBound)..<(start + range.upperBound)
-                    return Step(
-                        consumed: consumed, event: .trailers(bytes: slice, fieldCount: fieldCount))
-                }
-            case .end:
-                if responding != .finished {
-                    reading = .complete
-                    hasSurplus = bytes.count > consumed
-                    return Step(consumed: consumed, event: .endOfRequest)
-                }
-                reset()
-                return Step(consumed: consumed, event: .drained)
-            }
-        }
-    }
-
-    private mutating func fail(_ error: HTTPCodecError) -> Step {
-        reading = .closed
-        keepsAlive = false
-        return Step(consumed: 0, event: .failed(error))
-    }
-
-    /// Ready for the next request of the connection.
-    mutating func reset() {
-        reading = .head
-        responding = .none
-        offset = 0
-    }
-
-    /// The peer has closed its side.
-    public mutating func receiveEnd() -> EndOfInput {
-        let wasReading = reading
-        let bodyIsWanted = responding != .finished
-        keepsAlive = false
-        isLast = true
-        switch wasReading {
-        case .complete:
-            return .halfClosed
-        case .closed:
-            return .clean
-        case .head:
-            reading = .closed
-            if !parser.hasBegun { return .clean }
-            offset = parser.scannedBytes
+        if standing.isPaused { return enter(.answering, .none, reads: false) }
+        if peerHasEnded, standing.awaits != .none { return Orders(step: .endInput) }
+        switch standing.awaits {
+        case .none: return enter(.answering, .none, reads: !standing.keepsBytes)
+        case .head: return enter(.head, .head, reads: true)
         case .body:
-            reading = .closed
-            if !bodyIsWanted { return .clean }
+            return awaitContent(now(), contentDuration, isStreamed: standing.isStreamed)
+        case .idle:
+            if standing.isLeaving { return finish(.close, keepsBytes: standing.keepsBytes) }
+            var orders = enter(.idle(rounds: 0), .idle, reads: true)
+            if !standing.keepsBytes { orders.step = .release }
+            return orders
         }
-        return .truncated(HTTPCodecError(request: .truncated, offset: offset))
+    }
+
+    /// Each piece of content starts its deadline anew; all of it has one of its own.
+    @usableFromInline
+    mutating func awaitContent(_ now: Instant, _ duration: Duration, isStreamed: Bool) -> Orders {
+        var end = isStreamed ? Instant(nanoseconds: .max) : now + duration
+        if case .body(let known) = state {
+            if now >= known { return Orders(step: .refuse) }
+            end = min(end, known)
+        }
+        let isRunning = running == .body
+        var orders = enter(.body(endsBy: end), .body, reads: true)
+        if isRunning { orders.timing = .restart(.body) }
+        return orders
+    }
+
+    // MARK: Time
+
+    /// The deadline that ran has passed.
+    ///
+    /// - Parameters:
+    ///   - hasBegun: whether anything of a request has come.
+    ///   - taken: as in `settle`.
+    public mutating func deadlinePassed(
+        hasBegun: Bool, taken: @autoclosure () -> Int64
+    ) -> Orders {
+        running = .none
+        switch state {
+        case .answering, .gone: return Orders()
+        case .head, .body:
+            return hasBegun ? Orders(step: .refuse) : finish(.close, keepsBytes: false)
+        case .idle(let rounds):
+            let passed = rounds + 1
+            if passed == Self.idleRounds { return finish(.close, keepsBytes: false) }
+            return enter(.idle(rounds: passed), .idle, reads: isReading)
+        case .blocked(let before):
+            let taken = taken()
+            if taken <= before { return finish(.abort, keepsBytes: false) }
+            return enter(.blocked(taken: taken), .write, reads: isReading)
+        case .finishing(let before):
+            let taken = taken()
+            if taken <= before { return finish(.abort, keepsBytes: false) }
+            return enter(.finishing(taken: taken), .write, reads: isReading)
+        case .lingering:
+            return finishWriting()
+        }
+    }
+
+    /// The queue became shorter, or empty: nothing else need be known of this round.
+    public mutating func advanced() {
+        switch state {
+        case .blocked: state = .blocked(taken: -1)
+        case .finishing: state = .finishing(taken: -1)
+        case .answering, .head, .body, .idle, .lingering, .gone: break
+        }
+    }
+
+    // MARK: Ends
+
+    /// The peer sends nothing more. It may still read.
+    ///
+    /// - Parameter standing: nil where nothing is under way.
+    public mutating func peerEnded(_ standing: Standing?) -> Orders {
+        peerHasEnded = true
+        isReading = false
+        switch state {
+        case .finishing, .gone: return Orders()
+        case .lingering: return finishWriting()
+        case .answering, .head, .body, .idle, .blocked:
+            guard let standing else { return finish(.close, keepsBytes: false) }
+            if standing.awaits == .none {
+                return Orders(step: .halfClosed(isLast: !standing.keepsBytes))
+            }
+            return standing.isBackpressured || standing.isPaused
+                ? Orders() : Orders(step: .endInput)
+        }
+    }
+
+    /// The connection broke.
+    public mutating func peerFailed() -> Orders {
+        peerHasEnded = true
+        return over(.close)
+    }
+
+    /// The server is going. What is under way has its answer first.
+    ///
+    /// - Parameters:
+    ///   - isIdle: whether no request is under way.
+    ///   - unreadBytes: what the peer has sent that nobody has read.
+    public mutating func drain(isIdle: Bool, unreadBytes: @autoclosure () -> Int) -> Orders {
+        guard isOpen, isIdle, unreadBytes() == 0 else { return Orders() }
+        return finish(.close, keepsBytes: false)
+    }
+
+    /// Ends the connection in the way that the messages ask for.
+    ///
+    /// - Parameter keepsBytes: bytes that nobody reads would make the kernel reset the connection.
+    public mutating func finish(_ after: AfterResponse, keepsBytes: Bool) -> Orders {
+        if state == .gone { return Orders() }
+        switch after {
+        case .keep: return Orders()
+        case .abort: return over(.abort)
+        case .close, .closeLingering:
+            guard after == .closeLingering || keepsBytes, !peerHasEnded else {
+                return finishWriting()
+            }
+            var orders = enter(.lingering, .linger, reads: true)
+            orders.step = .linger
+            return orders
+        }
+    }
+
+    /// Not all could be written at once before closing.
+    public mutating func queued(taken: Int64) -> Orders {
+        enter(.finishing(taken: taken), .write, reads: isReading)
+    }
+
+    /// The stream is closed, for whatever reason.
+    public mutating func closed() -> Orders { over(.goOn) }
+
+    private mutating func finishWriting() -> Orders {
+        var orders = enter(.finishing(taken: -1), .none, reads: true)
+        orders.step = .closeAfterWriting
+        return orders
+    }
+
+    private mutating func over(_ step: Step) -> Orders {
+        var orders = enter(.gone, .none, reads: isReading)
+        orders.step = step
+        return orders
+    }
+
+    /// The next state, and what changes with it.
+    @inlinable
+    mutating func enter(_ next: State, _ wanted: Deadline, reads: Bool) -> Orders {
+        state = next
+        var orders = Orders()
+        if wanted != running {
+            orders.timing = .replace(running, with: wanted)
+            running = wanted
+        }
+        if reads != isReading, !peerHasEnded {
+            isReading = reads
+            orders.reads = reads
+        }
+        return orders
     }
 }

@@ -55,7 +55,7 @@ public enum AfterResponse: Equatable, Sendable {
     case abort
 }
 
-extension ServerConnectionMachine {
+extension ServerMessageMachine {
     /// Whether 100 (Continue) is to be sent now that content is wanted; true at most once a
     /// request. Not calling it means that an answer without reading the content is intended.
     public mutating func takeContinue() -> Bool {

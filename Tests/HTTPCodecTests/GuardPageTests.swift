@@ -32,7 +32,7 @@ import Testing
     }
 
     private func feedServer(_ bytes: UnsafeRawBufferPointer, _ context: HTTPCodecContext) {
-        var machine = ServerConnectionMachine()
+        var machine = ServerMessageMachine()
         var consumed = 0
         while true {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])

@@ -162,7 +162,7 @@ import Testing
 
 /// A machine behind a reference, so that expectations can call what changes it.
 private final class Harness {
-    private var machine = ServerConnectionMachine()
+    private var machine = ServerMessageMachine()
 
     var deadline: ConnectionDeadline { machine.deadline }
     var isIdle: Bool { machine.isIdle }
@@ -172,7 +172,7 @@ private final class Harness {
     func stopAfterCurrent() { machine.stopAfterCurrent() }
     func sendContent(_ count: Int) -> Bool { machine.sendContent(count) }
     func finishResponse() -> AfterResponse { machine.finishResponse() }
-    func receiveEnd() -> ServerConnectionMachine.EndOfInput { machine.receiveEnd() }
+    func receiveEnd() -> ServerMessageMachine.EndOfInput { machine.receiveEnd() }
 
     func startResponse(
         status: Int, content: ResponseContent, _ context: HTTPCodecContext

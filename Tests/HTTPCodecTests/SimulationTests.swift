@@ -45,7 +45,7 @@ private struct Exchange {
 
 private struct Pair {
     var client = ClientConnectionMachine()
-    var server = ServerConnectionMachine()
+    var server = ServerMessageMachine()
     let context = HTTPCodecContext()
     var toServer: [UInt8] = []
     var toClient: [UInt8] = []

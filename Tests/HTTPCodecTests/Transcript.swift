@@ -9,7 +9,7 @@ enum Transcript {
         _ pieces: [[UInt8]], closes: Bool, limits: HTTPLimits, fields showsFields: Bool
     ) -> [String] {
         var log = Log()
-        var machine = ServerConnectionMachine()
+        var machine = ServerMessageMachine()
         let context = HTTPCodecContext(limits: limits)
         var kept: [UInt8] = []
         for piece in pieces where !log.isOver {
@@ -33,7 +33,7 @@ enum Transcript {
 
     /// Answers every request as soon as it is complete.
     private static func serve(
-        _ machine: inout ServerConnectionMachine, _ bytes: UnsafeRawBufferPointer,
+        _ machine: inout ServerMessageMachine, _ bytes: UnsafeRawBufferPointer,
         _ context: HTTPCodecContext, _ showsFields: Bool, _ log: inout Log
     ) -> Int {
         var consumed = 0

@@ -41,43 +41,6 @@ import Testing
         #expect(moves <= 14, "halving ten thousand")
     }
 
-    /// A peer that takes `bytesPerSecond`, and at last `stopsAfter` nothing; looked at as the
-    /// adapter does it. Returns when it was given up.
-    private func giveUp(
-        bytesPerSecond: Double, stopsAfter: Duration, until end: Duration
-    ) -> Duration? {
-        let start = Instant(nanoseconds: 1_000_000)
-        func taken(_ now: Instant) -> Int64 {
-            let seconds = min(now - start, stopsAfter).nanoseconds / 1_000_000_000
-            return Int64(Double(seconds) * bytesPerSecond)
-        }
-        var deadlines = DeadlineQueue<Int>(timeout: .seconds(60))
-        var progress = WriteProgress(taken: taken(start))
-        _ = deadlines.start(0, now: start)
-        while let now = deadlines.nextDeadline, now - start <= end {
-            let expired = deadlines.popExpired(now: now)
-            #expect(expired != nil)
-            guard progress.look(taken: taken(now)) else { return now - start }
-            _ = deadlines.start(0, now: now)
-        }
-        return nil
-    }
-
-    @Test("a reader of one byte a minute is waited for a day; one that stops is found in time")
-    func writeProgress() {
-        let day = Duration.seconds(86_400)
-        #expect(giveUp(bytesPerSecond: 1.0 / 30, stopsAfter: day, until: day) == nil)
-        #expect(giveUp(bytesPerSecond: 1e9, stopsAfter: day, until: day) == nil)
-        #expect(giveUp(bytesPerSecond: 0, stopsAfter: day, until: day) == .seconds(60))
-        let stopped = giveUp(bytesPerSecond: 5, stopsAfter: .seconds(90), until: day)
-        #expect(stopped == .seconds(180), "between one and two timeouts after the last byte")
-        var progress = WriteProgress(taken: 10)
-        progress.advanced()
-        // The queue was empty in between: what was taken then is not comparable.
-        let looks = [progress.look(taken: 3), progress.look(taken: 3)]
-        #expect(looks == [true, false])
-    }
-
     @Test("a budget counts what is there, tells too much from too much now, and gets it all back")
     func budget() {
         var budget = BodyBudget(limit: 100)

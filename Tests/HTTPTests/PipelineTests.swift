@@ -1,3 +1,4 @@
+import HTTPCodec
 import HTTPTypes
 import Pacing
 import Reactor
@@ -142,15 +143,15 @@ import Testing
             let peer = Peer(loop: loop, to: address, isReading: false) { $0.send(get) }
             atRest(loop, server) {
                 let connection = server.connections[0]
-                #expect(connection.deadline == .write)
+                #expect(connection.machine.deadline == .write)
                 peer.connection.resumeReading()
                 loop.pollUntil({ peer.received.utf8.count > 8 << 20 }) {
                     peer.connection.pauseReading()
                     // As after the time for writing, twice: only between the two nothing went.
                     connection.deadlinePassed()
-                    outcomes.append(connection.isGone)
+                    outcomes.append(connection.machine.isGone)
                     connection.deadlinePassed()
-                    outcomes.append(connection.isGone)
+                    outcomes.append(connection.machine.isGone)
                     peer.close()
                     server.close()
                 }
@@ -172,16 +173,16 @@ import Testing
             }
             let address = try server.listen(on: anyPort)
             let peer = Peer(loop: loop, to: address, isReading: false) { $0.send(get) }
-            loop.pollUntil({ server.connections.first?.deadline == .idle }) {
+            loop.pollUntil({ server.connections.first?.machine.deadline == .idle }) {
                 let connection = server.connections[0]
                 #expect(connection.queuedBytes > 0)
                 switch ending {
                 case .idleTime:
-                    for _ in 0..<ServerConnection.idleRoundCount { connection.deadlinePassed() }
+                    for _ in 0..<ServerConnectionMachine.idleRounds { connection.deadlinePassed() }
                 case .halfClose: peer.connection.endWriting()
                 case .drain: server.drain(grace: .seconds(25))
                 }
-                loop.pollUntil({ connection.isFinishing || connection.isGone }) {
+                loop.pollUntil({ !connection.machine.isOpen }) {
                     peer.connection.resumeReading()
                 }
             }
