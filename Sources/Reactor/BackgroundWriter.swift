@@ -25,6 +25,8 @@ public final class BackgroundWriter {
     private var next = 0
     private var free: [UnsafeMutableRawPointer] = []
     private var isWriting = false
+    /// Waits for a stream that is full.
+    private var room: DescriptorWatcher?
     private var completion: ((UVError?) -> Void)?
 
     /// Bytes handed over that the system has not taken yet.
@@ -132,23 +134,14 @@ public final class BackgroundWriter {
 
     /// Writes on when the stream takes bytes again; false where that cannot be known.
     private func awaitRoom() -> Bool {
-        let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        guard uv_poll_init(loop.raw, handle, place.descriptor) >= 0 else {
-            handle.deallocate()
-            return false
-        }
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, _, _ in
-            guard let handle else { return }
+        room = try? DescriptorWatcher(loop: loop, descriptor: place.descriptor) { [self] _ in
             // Closed first: the next write may find the stream full again.
-            closeHandle(handle) { handle in
-                guard let handle, let data = handle.pointee.data else { return }
-                let writer = Unmanaged<BackgroundWriter>.fromOpaque(data).takeRetainedValue()
-                handle.deallocate()
-                writer.writeNext()
-            }
+            room?.close()
+            room = nil
+            writeNext()
         }
-        return true
+        room?.watch(.writable)
+        return room != nil
     }
 
     private func fail(_ code: Int32) {

@@ -57,7 +57,7 @@ public final class ChildProcess {
     /// Longer lines of captured output are cut; the rest of the line is dropped.
     public static let longestLine = 4096
 
-    private let handle: UnsafeMutablePointer<uv_process_t>
+    private let handle = Handle<uv_process_t>()
     private let loop: EventLoop
     private var pipe: OutputPipe?
     private var onExit: ((Exit) -> Void)?
@@ -65,7 +65,7 @@ public final class ChildProcess {
     private var isClosing = false
 
     /// The process id.
-    public var identifier: Int32 { handle.pointee.pid }
+    public var identifier: Int32 { handle.raw.pointee.pid }
     /// Whether it has not ended yet, as far as the loop knows.
     public var isRunning: Bool { !hasEnded }
 
@@ -84,15 +84,14 @@ public final class ChildProcess {
     ) throws(UVError) {
         self.loop = loop
         self.onExit = onExit
-        handle = .allocate(capacity: 1)
-        handle.initialize(to: uv_process_t())
+        handle.raw.initialize(to: uv_process_t())
         let pipe = output == .captured ? OutputPipe(loop: loop, onLine: onLine ?? { _ in }) : nil
         self.pipe = pipe
         // The mask of whoever started us may hold it, and libuv does not look.
         sonde_unblock_signal(SIGCHLD)
-        let code = Self.spawn(loop, handle, [program] + arguments, output, pipe)
+        let code = Self.spawn(loop, handle.raw, [program] + arguments, output, pipe)
         // libuv has the handle even when nothing was started: it goes through its close callback.
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        handle.hold(self)
         if code < 0 {
             hasEnded = true
             self.onExit = nil
@@ -113,11 +112,9 @@ public final class ChildProcess {
             onLine: onLine, onExit: onExit)
     }
 
-    deinit { handle.deallocate() }
-
     /// Sends it a signal; nothing once it has ended.
     public func signal(_ number: Int32) {
-        if !hasEnded { uv_process_kill(handle, number) }
+        if !hasEnded { uv_process_kill(handle.raw, number) }
     }
 
     /// Gives the handle back. A child that is still running is killed (`SIGKILL`) and reaped first,
@@ -128,20 +125,13 @@ public final class ChildProcess {
         isClosing = true
         pipe?.close()
         pipe = nil
-        if hasEnded { closeHandle() } else { uv_process_kill(handle, SIGKILL) }
-    }
-
-    private func closeHandle() {
-        Reactor.closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<ChildProcess>.fromOpaque(data).release()
-        }
+        if hasEnded { handle.close() } else { uv_process_kill(handle.raw, SIGKILL) }
     }
 
     private func ended(_ exit: Exit) {
         guard !hasEnded else { return }
         hasEnded = true
-        if isClosing { return closeHandle() }
+        if isClosing { return handle.close() }
         pipe?.finish()
         pipe = nil
         let onExit = self.onExit
@@ -155,8 +145,7 @@ public final class ChildProcess {
     ) -> Int32 {
         var options = uv_process_options_t()
         options.exit_cb = { handle, code, signal in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<ChildProcess>.fromOpaque(data)._withUnsafeGuaranteedRef {
+            handle?.withOwner(ChildProcess.self) {
                 $0.ended(Exit(code: Int(code), signal: signal))
             }
         }

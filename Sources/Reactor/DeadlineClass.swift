@@ -12,9 +12,7 @@ public final class DeadlineClass<Payload> {
 
     /// Behind a pointer, because mutating a class's property in place is checked at run time.
     @usableFromInline let queue: UnsafeMutablePointer<DeadlineQueue<Payload>>
-    @usableFromInline unowned(unsafe) let loop: EventLoop
-    /// Nil for a class that the loop itself holds.
-    private let keptLoop: EventLoop?
+    @usableFromInline let loop: LoopReference
     @usableFromInline var timer: Timer?
     private let onExpire: (Payload) -> Void
     @usableFromInline var isClosed = false
@@ -35,8 +33,7 @@ public final class DeadlineClass<Payload> {
     ) {
         self.timeout = timeout
         self.onExpire = onExpire
-        self.loop = loop
-        keptLoop = ownedByLoop ? nil : loop
+        self.loop = LoopReference(loop, ownedByLoop: ownedByLoop)
         queue = .allocate(capacity: 1)
         queue.initialize(to: DeadlineQueue(timeout: timeout))
     }
@@ -54,7 +51,9 @@ public final class DeadlineClass<Payload> {
 
     /// Starts a deadline that passes ``timeout`` from now; none after ``close()``.
     @inlinable
-    public func start(_ payload: Payload) -> DeadlineToken { start(payload, now: loop.now) }
+    public func start(_ payload: Payload) -> DeadlineToken {
+        start(payload, now: loop.with { $0.now })
+    }
 
     /// The same for who knows what time it is, which must not run backwards.
     @inlinable
@@ -68,7 +67,7 @@ public final class DeadlineClass<Payload> {
 
     /// Lets a running deadline pass ``timeout`` from now instead.
     @inlinable
-    public func restart(_ token: DeadlineToken) { restart(token, now: loop.now) }
+    public func restart(_ token: DeadlineToken) { restart(token, now: loop.with { $0.now }) }
 
     /// The same for who knows what time it is, which must not run backwards.
     @inlinable
@@ -99,14 +98,17 @@ public final class DeadlineClass<Payload> {
         if timer == nil {
             // Not weakly: an object that was ever held so has slow reference counts for ever. The
             // end of this one closes its timer.
-            timer = Timer(loop: loop) { [unowned(unsafe) self] in expire() }
+            let isOwned = loop.isOwnedByLoop
+            timer = loop.with {
+                Timer(loop: $0, ownedByLoop: isOwned) { [unowned self] in expire() }
+            }
         }
         timer?.schedule(at: deadline)
     }
 
     private func expire() {
         // Not those that have passed since: what came before them may still lie in the kernel.
-        let heardUntil = loop.heardUntil
+        let heardUntil = loop.with { $0.heardUntil }
         while let payload = queue.pointee.popExpired(now: heardUntil) { onExpire(payload) }
         armTimer()
     }

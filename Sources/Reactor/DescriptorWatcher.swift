@@ -24,7 +24,7 @@ public final class DescriptorWatcher {
 
     /// The descriptor.
     public let descriptor: Int32
-    private let handle: UnsafeMutablePointer<uv_poll_t>
+    private let handle = Handle<uv_poll_t>()
     private let loop: EventLoop
     private var onEvents: ((Result<Events, UVError>) -> Void)?
 
@@ -41,24 +41,19 @@ public final class DescriptorWatcher {
         self.descriptor = descriptor
         self.loop = loop
         self.onEvents = onEvents
-        handle = .allocate(capacity: 1)
-        let code = uv_poll_init(loop.raw, handle, descriptor)
-        guard code >= 0 else { throw UVError(operation: "watch descriptor", code: code) }
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        try UVError.check(uv_poll_init(loop.raw, handle.raw, descriptor), "watch descriptor")
+        handle.hold(self)
     }
-
-    deinit { handle.deallocate() }
 
     /// Watches for these events, and no others, from now on; for none, it keeps no loop running.
     public func watch(_ events: Events) {
         guard onEvents != nil else { return }
         if events.isEmpty {
-            uv_poll_stop(handle)
+            uv_poll_stop(handle.raw)
             return
         }
-        uv_poll_start(handle, events.rawValue) { handle, status, events in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<DescriptorWatcher>.fromOpaque(data)._withUnsafeGuaranteedRef {
+        uv_poll_start(handle.raw, events.rawValue) { handle, status, events in
+            handle?.withOwner(DescriptorWatcher.self) {
                 $0.onEvents?(
                     status < 0
                         ? .failure(UVError(operation: "watch descriptor", code: status))
@@ -67,16 +62,16 @@ public final class DescriptorWatcher {
         }
     }
 
+    /// Whether the loop goes on running for what is watched; true at first.
+    public func setKeepsLoopAlive(_ keeps: Bool) { handle.keepsLoopAlive = keeps }
+
     /// Lets go of the descriptor, which may be closed as soon as this returns. Idempotent, and
     /// safe inside the callback.
     public func close() {
         guard onEvents != nil else { return }
         onEvents = nil
-        uv_poll_stop(handle)
-        closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<DescriptorWatcher>.fromOpaque(data).release()
-        }
+        uv_poll_stop(handle.raw)
+        handle.close()
     }
 }
 

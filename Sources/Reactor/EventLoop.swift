@@ -26,7 +26,7 @@ public final class EventLoop {
     let readBuffer: UnsafeMutableRawBufferPointer
 
     /// Listeners that stopped accepting because descriptors ran out.
-    var starvedListeners: [ObjectIdentifier: TCPListener] = [:]
+    var starvedListeners: [ObjectIdentifier: StreamListener] = [:]
 
     /// All that the kernel had to tell by then has been handed out: what the timers that are called
     /// know of the world. Moves on only when a timer's moment has come, so it may lie long back
@@ -50,10 +50,11 @@ public final class EventLoop {
     private var due: [DueTimer] = []
     /// Timers that are called after the look at the kernel that is under way.
     private var ripe: [DueTimer] = []
-    private var idle: UnsafeMutablePointer<uv_idle_t>?
-    private var check: UnsafeMutablePointer<uv_check_t>?
-    private var busyPoll: UnsafeMutablePointer<uv_idle_t>?
+    private let idle = Handle<uv_idle_t>()
+    private let check = Handle<uv_check_t>()
+    private let busyPoll = Handle<uv_idle_t>()
     private var busyPollEnd: UInt64 = 0
+    private lazy var hasOtherProcessors = uv_available_parallelism() > 1
     private var connectDeadlines: [DeadlineClass<TCPConnection>] = []
     /// See ``meter()``.
     var loopMeter: LoopMeter?
@@ -78,6 +79,14 @@ public final class EventLoop {
             throw UVError(operation: "create event loop", code: code)
         }
         readBuffer = .allocate(byteCount: 65536, alignment: 16)
+        // Known from the start, so that whatever else is open at the end was opened by others.
+        uv_idle_init(raw, idle.raw)
+        uv_check_init(raw, check.raw)
+        uv_idle_init(raw, busyPoll.raw)
+        (idle.keepsLoopAlive, check.keepsLoopAlive, busyPoll.keepsLoopAlive) = (false, false, false)
+        idle.know(self)
+        check.know(self)
+        busyPoll.know(self)
     }
 
     deinit {
@@ -164,16 +173,26 @@ public final class EventLoop {
         var turns = 0
         repeat {
             whileRunning { spin(UV_RUN_NOWAIT) }  // work still enqueued; it may enqueue more
-            closeOwnHandles()
+            closeIdleDeadlines()
+            closeMeter()
             // Handles that were closed but whose close callbacks have not run yet are not leaks.
             while uv_loop_alive(raw) != 0, openHandles.isEmpty {
                 whileRunning { spin(UV_RUN_ONCE) }
             }
             turns += 1
         } while !queue.isEmpty && turns < 1000
+        if !openHandles.isEmpty {
+            throw UVError(operation: "close event loop", code: UV_EBUSY.rawValue)
+        }
+        idle.close { _ in }
+        check.close { _ in }
+        busyPoll.close { _ in }
+        whileRunning { spin(UV_RUN_DEFAULT) }
         let code = uv_loop_close(raw)
         if code < 0 { throw UVError(operation: "close event loop", code: code) }
         isClosed = true
+        // Timers that were closed when they had come due hold this loop, which would hold them.
+        (due, ripe) = ([], [])
     }
 
     /// How many handles callers have open, by kind; for tests and diagnostics.
@@ -190,6 +209,8 @@ public final class EventLoop {
                         .pointee[name.map { String(cString: $0) } ?? "unknown", default: 0] += 1
                 }, kinds)
         }
+        // Nobody else makes these.
+        (kinds["idle"], kinds["check"]) = (nil, nil)
         return kinds
     }
 
@@ -257,29 +278,13 @@ public final class EventLoop {
 
     /// Has the loop look at the kernel without sleeping, and before that run what is enqueued.
     private func startIdle(keepsLoopAlive: Bool) {
-        let handle: UnsafeMutablePointer<uv_idle_t>
-        if let idle {
-            handle = idle
-        } else {
-            handle = .allocate(capacity: 1)
-            uv_idle_init(raw, handle)
-            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-            idle = handle
-        }
-        if keepsLoopAlive {
-            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_ref($0) }
-        }
-        uv_idle_start(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.idleTurn() }
-        }
+        if keepsLoopAlive { idle.keepsLoopAlive = true }
+        uv_idle_start(idle.raw) { $0?.withOwner(EventLoop.self) { $0.idleTurn() } }
     }
 
     private func stopIdle() {
-        guard let idle else { return }
-        uv_idle_stop(idle)
-        idle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+        uv_idle_stop(idle.raw)
+        idle.keepsLoopAlive = false
     }
 
     /// Right before the look at the kernel.
@@ -296,20 +301,9 @@ public final class EventLoop {
     }
 
     private func startCheck() {
-        let handle: UnsafeMutablePointer<uv_check_t>
-        if let check {
-            handle = check
-        } else {
-            handle = .allocate(capacity: 1)
-            uv_check_init(raw, handle)
-            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-            check = handle
-        }
-        uv_check_start(handle) { handle in
-            guard let handle, let data = handle.pointee.data else { return }
+        uv_check_start(check.raw) { handle in
             uv_check_stop(handle)
-            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.callTimers() }
+            handle?.withOwner(EventLoop.self) { $0.callTimers() }
         }
     }
 
@@ -337,22 +331,10 @@ public final class EventLoop {
     /// Does nothing on a single processor, where others could not get on meanwhile.
     func pollBusily(for duration: Duration) {
         busyPollEnd = uv_hrtime() &+ UInt64(clamping: duration.nanoseconds)
-        let handle: UnsafeMutablePointer<uv_idle_t>
-        if let busyPoll {
-            handle = busyPoll
-        } else {
-            guard uv_available_parallelism() > 1 else { return }
-            handle = .allocate(capacity: 1)
-            uv_idle_init(raw, handle)
-            handle.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-            // It is no reason to keep running.
-            handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-            busyPoll = handle
-        }
+        guard hasOtherProcessors else { return }
         // An active idle handle is how libuv is told to poll without waiting.
-        uv_idle_start(handle) { handle in
-            guard let handle, let data = handle.pointee.data else { return }
-            Unmanaged<EventLoop>.fromOpaque(data)._withUnsafeGuaranteedRef {
+        uv_idle_start(busyPoll.raw) { handle in
+            handle?.withOwner(EventLoop.self) {
                 if uv_hrtime() >= $0.busyPollEnd { uv_idle_stop(handle) }
             }
         }
@@ -362,34 +344,7 @@ public final class EventLoop {
         for deadlines in connectDeadlines where deadlines.isEmpty { deadlines.close() }
         connectDeadlines.removeAll { $0.isEmpty }
     }
-
-    private func closeOwnHandles() {
-        closeIdleDeadlines()
-        closeMeter()
-        // Timers closed meanwhile are not called any more, and one that is open is a leak to tell.
-        due.removeAll { !$0.timer.awaitsCall($0.serial) }
-        if let busyPoll {
-            self.busyPoll = nil
-            closeHandle(busyPoll) { $0?.deallocate() }
-        }
-        guard let idle, queue.isEmpty, due.isEmpty else { return }
-        self.idle = nil
-        closeHandle(idle) { $0?.deallocate() }
-        guard let check else { return }
-        self.check = nil
-        closeHandle(check) { $0?.deallocate() }
-    }
 }
 
 @available(*, unavailable)
 extension EventLoop: Sendable {}
-
-/// `uv_close` for any kind of handle: libuv's kinds all begin with the fields of `uv_handle_t`.
-func closeHandle<Handle>(
-    _ handle: UnsafeMutablePointer<Handle>,
-    _ onClose: @convention(c) @escaping (UnsafeMutablePointer<uv_handle_t>?) -> Void
-) {
-    handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
-        if uv_is_closing($0) == 0 { uv_close($0, onClose) }
-    }
-}

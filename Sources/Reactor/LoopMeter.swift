@@ -29,7 +29,7 @@ public final class LoopMeter {
     private static let boundNanoseconds = upperBounds.map { UInt64($0.nanoseconds) }
 
     private let raw: UnsafeMutablePointer<uv_loop_t>
-    private let prepare: UnsafeMutablePointer<uv_prepare_t>
+    private let prepare = Handle<uv_prepare_t>()
     private var timer: Timer?
 
     private var turnCounts = [UInt64](repeating: 0, count: upperBounds.count + 1)
@@ -58,20 +58,18 @@ public final class LoopMeter {
         turnStart = uv_hrtime()
         idleBefore = uv_metrics_idle_time(raw)
         lagDue = loop.now
-        prepare = .allocate(capacity: 1)
-        uv_prepare_init(raw, prepare)
-        // The loop owns the meter and closes its handles before it lets go of it.
-        prepare.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        uv_prepare_init(raw, prepare.raw)
+        prepare.hold(self)
         if !loop.isVirtual {  // there a turn takes no time
-            uv_prepare_start(prepare) { handle in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<LoopMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.turnEnded() }
-            }
+            uv_prepare_start(prepare.raw) { $0?.withOwner(LoopMeter.self) { $0.turnEnded() } }
         }
-        let timer = Timer(loop: loop) { [unowned self] in lagCame(loop.now) }
+        let reference = LoopReference(loop, ownedByLoop: true)
+        let timer = Timer(loop: loop, ownedByLoop: true) { [unowned self] in
+            lagCame(reference.with { $0.now })
+        }
         self.timer = timer
         // Neither is a reason to keep running.
-        prepare.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+        prepare.keepsLoopAlive = false
         timer.setKeepsLoopAlive(false)
         lagDue = loop.now + LoopMeter.lagInterval
         timer.schedule(at: lagDue)
@@ -104,7 +102,7 @@ public final class LoopMeter {
     }
 
     fileprivate func close() {
-        closeHandle(prepare) { $0?.deallocate() }
+        prepare.close()
         timer?.close()
         timer = nil
     }

@@ -21,8 +21,7 @@ public final class OffLoopWork {
         uv_queue_work(
             loop.raw, request,
             { request in
-                guard let data = request?.pointee.data else { return }
-                Unmanaged<OffLoopWork>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.perform() }
+                request?.withOwner(OffLoopWork.self) { $0.perform() }
             },
             { request, _ in
                 guard let data = request?.pointee.data else { return }

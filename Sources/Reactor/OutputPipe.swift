@@ -4,11 +4,10 @@ import CLibuv
 final class OutputPipe {
     private static let pieceBytes = 4096
 
-    private let handle: UnsafeMutablePointer<uv_poll_t>
+    private var watcher: DescriptorWatcher?
     private let onLine: (String) -> Void
     private var ends: [Int32]
     private var line: [UInt8] = []
-    private var isPolling = false
 
     /// The end for the child; closed here by ``startReading()``. -1 without a descriptor, which
     /// then is what starting the child fails with.
@@ -19,7 +18,6 @@ final class OutputPipe {
     init(loop: EventLoop, onLine: @escaping (String) -> Void) {
         self.loop = loop
         self.onLine = onLine
-        handle = .allocate(capacity: 1)
         var ends: [Int32] = [-1, -1]
         if sonde_pipe(&ends) < 0 { ends = [-1, -1] }
         self.ends = ends
@@ -28,21 +26,16 @@ final class OutputPipe {
     deinit {
         closeEnd(0)
         closeEnd(1)
-        handle.deallocate()
     }
 
     /// The child has its end.
     func startReading() {
         closeEnd(1)
-        guard ends[0] >= 0, uv_poll_init(loop.raw, handle, ends[0]) >= 0 else { return }
-        isPolling = true
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            guard let data = handle?.pointee.data else { return }
-            // Retained: a line may make its reader close this.
-            let pipe = Unmanaged<OutputPipe>.fromOpaque(data).takeUnretainedValue()
-            if !pipe.read() { pipe.stop() }
+        guard ends[0] >= 0 else { return }
+        watcher = try? DescriptorWatcher(loop: loop, descriptor: ends[0]) { [self] _ in
+            if !read() { stop() }
         }
+        watcher?.watch(.readable)
     }
 
     /// The child has ended: everything that it wrote is in the pipe. Its own children may go on
@@ -62,13 +55,8 @@ final class OutputPipe {
     }
 
     private func stop() {
-        guard isPolling else { return }
-        isPolling = false
-        uv_poll_stop(handle)
-        closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<OutputPipe>.fromOpaque(data).release()
-        }
+        watcher?.close()
+        watcher = nil
     }
 
     private func closeEnd(_ index: Int) {

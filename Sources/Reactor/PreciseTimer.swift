@@ -10,7 +10,7 @@ public final class PreciseTimer {
     /// Decides; the descriptor only wakes the loop before this would.
     private let timer: Timer
     private let loop: EventLoop
-    private var alarm: (descriptor: Int32, handle: UnsafeMutablePointer<uv_poll_t>)?
+    private var alarm: DescriptorWatcher?
 
     /// When it will fire; nil while it is not scheduled.
     public var deadline: Instant? { timer.deadline }
@@ -23,18 +23,13 @@ public final class PreciseTimer {
         if loop.isVirtual { return }  // every timer is exact there
         let descriptor = sonde_timer_open()
         guard descriptor >= 0 else { return }
-        let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        guard uv_poll_init(loop.raw, handle, descriptor) >= 0 else {
-            handle.deallocate()
+        do throws(UVError) {
+            alarm = try DescriptorWatcher(loop: loop, descriptor: descriptor) { [self] _ in woken()
+            }
+            alarm?.setKeepsLoopAlive(false)
+            alarm?.watch(.readable)
+        } catch {
             _ = sonde_close(descriptor)
-            return
-        }
-        alarm = (descriptor, handle)
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
-        uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<PreciseTimer>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.woken() }
         }
     }
 
@@ -64,15 +59,10 @@ public final class PreciseTimer {
     /// Gives the timer back. Idempotent, and safe inside its own callback.
     public func close() {
         timer.close()
-        guard let (descriptor, handle) = alarm else { return }
-        alarm = nil
-        uv_poll_stop(handle)
-        closeHandle(handle) { handle in
-            guard let handle, let data = handle.pointee.data else { return }
-            Unmanaged<PreciseTimer>.fromOpaque(data).release()
-            handle.deallocate()
-        }
-        _ = sonde_close(descriptor)
+        guard let alarm else { return }
+        self.alarm = nil
+        alarm.close()
+        _ = sonde_close(alarm.descriptor)
         loop.descriptorFreed()
     }
 

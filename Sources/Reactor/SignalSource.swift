@@ -11,7 +11,7 @@ public final class SignalSource {
     /// For the program's own use.
     public static let user1: Int32 = SIGUSR1
 
-    private let handle: UnsafeMutablePointer<uv_signal_t>
+    private let handle = Handle<uv_signal_t>()
     private let loop: EventLoop
     private var onSignal: (() -> Void)?
 
@@ -22,23 +22,14 @@ public final class SignalSource {
     public init(
         loop: EventLoop, signal number: Int32, onSignal: @escaping () -> Void
     ) throws(UVError) {
-        handle = .allocate(capacity: 1)
         self.loop = loop
         self.onSignal = onSignal
-        let code = uv_signal_init(loop.raw, handle)
-        guard code >= 0 else {
-            throw UVError(operation: "watch signal \(number)", code: code)
-        }
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_unref($0) }
+        try UVError.check(uv_signal_init(loop.raw, handle.raw), "watch signal \(number)")
+        handle.hold(self)
+        handle.keepsLoopAlive = false
         let started = uv_signal_start(
-            handle,
-            { handle, _ in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<SignalSource>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                    $0.onSignal?()
-                }
-            }, number)
+            handle.raw,
+            { handle, _ in handle?.withOwner(SignalSource.self) { $0.onSignal?() } }, number)
         sonde_unblock_signal(number)
         if started < 0 {
             close()
@@ -46,15 +37,10 @@ public final class SignalSource {
         }
     }
 
-    deinit { handle.deallocate() }
-
     /// Restores the signal's former effect. Idempotent, and safe inside the callback.
     public func close() {
         onSignal = nil
-        closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<SignalSource>.fromOpaque(data).release()
-        }
+        handle.close()
     }
 }
 

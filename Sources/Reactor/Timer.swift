@@ -7,8 +7,8 @@ import Pacing
 /// about a millisecond after it while the loop is not busy; news that the kernel has when the
 /// moment has come is handed out before (see ``EventLoop/heardUntil``).
 public final class Timer {
-    private let handle: UnsafeMutablePointer<uv_timer_t>
-    private let loop: EventLoop
+    private let handle = Handle<uv_timer_t>()
+    private let loop: LoopReference
     private var onFire: (() -> Void)?
     /// Which moment it was scheduled for: what is due for an earlier one is not called any more.
     private var serial: UInt32 = 0
@@ -23,57 +23,51 @@ public final class Timer {
     /// A timer that is not scheduled yet.
     /// - Parameter onFire: called each time its moment has come.
     public convenience init(loop: EventLoop, onFire: @escaping () -> Void) {
-        self.init(loop: loop, isNews: false, onFire: onFire)
+        self.init(loop: loop, ownedByLoop: false, onFire: onFire)
     }
 
-    init(loop: EventLoop, isNews: Bool, onFire: @escaping () -> Void) {
-        self.loop = loop
+    /// - Parameter ownedByLoop: the loop itself holds this timer; it must not hold the loop.
+    init(
+        loop: EventLoop, ownedByLoop: Bool = false, isNews: Bool = false,
+        onFire: @escaping () -> Void
+    ) {
+        self.loop = LoopReference(loop, ownedByLoop: ownedByLoop)
         self.isNews = isNews
         self.onFire = onFire
-        handle = .allocate(capacity: 1)
-        uv_timer_init(loop.raw, handle)  // cannot fail: it only fills in the handle
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        uv_timer_init(loop.raw, handle.raw)  // cannot fail: it only fills in the handle
+        handle.hold(self)
     }
-
-    deinit { handle.deallocate() }
 
     /// Fires at `moment` instead of whenever it was to fire; at once when that has passed.
     public func schedule(at moment: Instant) {
         guard onFire != nil else { return }
         renew()
         deadline = moment
-        if let clock = loop.virtualClock { return clock.schedule(self, at: moment) }
+        if let clock = loop.with({ $0.virtualClock }) { return clock.schedule(self, at: moment) }
         // Counted from libuv's own cached clock, to which it adds the delay: so the sum is the
         // first whole millisecond at or after the moment, however stale that clock is.
         let dueMilliseconds =
             moment.nanoseconds / 1_000_000 + (moment.nanoseconds % 1_000_000 == 0 ? 0 : 1)
-        let nowMilliseconds = uv_now(loop.raw)
+        let nowMilliseconds = uv_now(loop.with { $0.raw })
         let delay = dueMilliseconds > nowMilliseconds ? dueMilliseconds - nowMilliseconds : 0
-        uv_timer_start(
-            handle,
-            { handle in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<Timer>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.wake() }
-            }, delay, 0)
+        uv_timer_start(handle.raw, { $0?.withOwner(Timer.self) { $0.wake() } }, delay, 0)
     }
 
     /// Fires `delay` from now.
     public func schedule(after delay: Duration) {
-        schedule(at: loop.now + delay)
+        schedule(at: loop.with { $0.now } + delay)
     }
 
     /// Does not fire any more until it is scheduled again.
     public func cancel() {
         renew()
         deadline = nil
-        uv_timer_stop(handle)
+        uv_timer_stop(handle.raw)
     }
 
     /// Whether a running timer keeps ``EventLoop/run()`` from returning; true at first.
     public func setKeepsLoopAlive(_ keeps: Bool) {
-        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) {
-            if keeps { uv_ref($0) } else { uv_unref($0) }
-        }
+        handle.keepsLoopAlive = keeps
     }
 
     /// Gives the timer back. Idempotent, and safe inside its own callback.
@@ -81,30 +75,25 @@ public final class Timer {
         renew()
         deadline = nil
         onFire = nil
-        closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<Timer>.fromOpaque(data).release()
-        }
+        handle.close()
     }
 
     /// Whatever was scheduled does not come any more.
     private func renew() {
         serial &+= 1
         isDue = false
-        if let deadline { loop.virtualClock?.cancel(self, at: deadline) }
+        if let deadline { loop.with { $0.virtualClock?.cancel(self, at: deadline) } }
     }
 
-    var keepsLoopAlive: Bool {
-        handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { uv_has_ref($0) != 0 }
-    }
+    var keepsLoopAlive: Bool { handle.keepsLoopAlive }
 
     /// The moment may have come.
     func wake() {
         guard let deadline, !isDue else { return }
-        guard loop.now >= deadline else { return schedule(at: deadline) }
+        guard loop.with({ $0.now }) >= deadline else { return schedule(at: deadline) }
         isDue = true
-        uv_timer_stop(handle)
-        loop.momentHasCome(self, serial: serial)
+        uv_timer_stop(handle.raw)
+        loop.with { $0.momentHasCome(self, serial: serial) }
     }
 
     /// Whether it still is due for what it was scheduled for then.

@@ -25,7 +25,7 @@ public final class UDPSocket {
 
     /// The loop it lives on.
     public let loop: EventLoop
-    private let handle: UnsafeMutablePointer<uv_udp_t>
+    private let handle = Handle<uv_udp_t>()
     private var isClosing = false
     private var isConnected = false
 
@@ -50,21 +50,18 @@ public final class UDPSocket {
     /// - Throws: ``UVError`` where the address is taken or not one of this machine's.
     public init(loop: EventLoop, address: SocketAddress) throws(UVError) {
         self.loop = loop
-        handle = .allocate(capacity: 1)
         let family = address.ipAddress.isIPv6 ? AF_INET6 : AF_INET
-        let code = uv_udp_init_ex(loop.raw, handle, UInt32(family))
+        let code = uv_udp_init_ex(loop.raw, handle.raw, UInt32(family))
         guard code >= 0 else {
             throw UVError(operation: "open datagram socket", code: code, address: address)
         }
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        let bound = address.withSockaddr { uv_udp_bind(handle, $0, 0) }
+        handle.hold(self)
+        let bound = address.withSockaddr { uv_udp_bind(handle.raw, $0, 0) }
         if bound < 0 {
             close()
             throw UVError(operation: "bind", code: bound, address: address)
         }
     }
-
-    deinit { handle.deallocate() }
 
     /// Where it receives; nil once it is closed.
     public var localAddress: SocketAddress? {
@@ -73,7 +70,7 @@ public final class UDPSocket {
             : SocketAddress.read { storage in
                 var length = Int32(MemoryLayout<sockaddr_storage>.size)
                 return storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    uv_udp_getsockname(handle, $0, &length)
+                    uv_udp_getsockname(handle.raw, $0, &length)
                 }
             }
     }
@@ -83,13 +80,13 @@ public final class UDPSocket {
     /// - Throws: ``UVError`` where there is no way to it, or it has a peer already.
     public func connect(to peer: SocketAddress) throws(UVError) {
         guard !isClosing else { return }
-        let code = peer.withSockaddr { uv_udp_connect(handle, $0) }
+        let code = peer.withSockaddr { uv_udp_connect(handle.raw, $0) }
         try UVError.check(code, "connect", peer)
         isConnected = true
     }
 
     /// Bytes of datagrams that wait for the kernel.
-    public var unsentBytes: Int { Int(uv_udp_get_send_queue_size(handle)) }
+    public var unsentBytes: Int { Int(uv_udp_get_send_queue_size(handle.raw)) }
 
     /// Sends one datagram.
     /// - Parameter peer: where to; nil on a socket that is connected.
@@ -115,7 +112,7 @@ public final class UDPSocket {
         let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
         var buffer = uv_buf_init(
             base?.assumingMemoryBound(to: CChar.self), UInt32(clamping: bytes.count))
-        let code = uv_udp_try_send(handle, &buffer, 1, raw)
+        let code = uv_udp_try_send(handle.raw, &buffer, 1, raw)
         if code >= 0 { return .sent }
         guard code == UV_EAGAIN.rawValue else {
             return .failed(UVError(operation: "send", code: code, address: peer))
@@ -136,12 +133,10 @@ public final class UDPSocket {
         copy.copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(block), byteCount: bytes.count)
         var buffer = uv_buf_init(
             copy.assumingMemoryBound(to: CChar.self), UInt32(clamping: bytes.count))
-        let code = uv_udp_send(request, handle, &buffer, 1, raw) { request, status in
+        let code = uv_udp_send(request, handle.raw, &buffer, 1, raw) { request, status in
             guard let request else { return }
-            if status < 0, status != UV_ECANCELED.rawValue,
-                let data = request.pointee.handle.pointee.data
-            {
-                Unmanaged<UDPSocket>.fromOpaque(data)._withUnsafeGuaranteedRef {
+            if status < 0, status != UV_ECANCELED.rawValue {
+                request.pointee.handle.withOwner(UDPSocket.self) {
                     $0.onError?($0, UVError(operation: "send", code: status))
                 }
             }
@@ -156,20 +151,16 @@ public final class UDPSocket {
     public func resumeReading() {
         guard !isClosing else { return }
         let code = uv_udp_recv_start(
-            handle,
+            handle.raw,
             { handle, _, buffer in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<UDPSocket>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                handle?.withOwner(UDPSocket.self) {
                     let room = $0.loop.readBuffer
                     buffer?.pointee = uv_buf_init(
                         room.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(room.count))
                 }
             },
             { handle, count, _, sender, flags in
-                guard let data = handle?.pointee.data else { return }
-                Unmanaged<UDPSocket>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                    $0.received(count, sender, flags)
-                }
+                handle?.withOwner(UDPSocket.self) { $0.received(count, sender, flags) }
             })
         // Already receiving is what was asked for.
         if code < 0, code != UV_EALREADY.rawValue {
@@ -180,7 +171,7 @@ public final class UDPSocket {
 
     /// Leaves further datagrams to the kernel, which drops those that it has no room for.
     public func pauseReading() {
-        if !isClosing { uv_udp_recv_stop(handle) }
+        if !isClosing { uv_udp_recv_stop(handle.raw) }
     }
 
     private func received(_ count: Int, _ sender: UnsafePointer<sockaddr>?, _ flags: UInt32) {
@@ -201,10 +192,7 @@ public final class UDPSocket {
         isClosing = true
         onReceive = nil
         onError = nil
-        closeHandle(handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<UDPSocket>.fromOpaque(data).release()
-        }
+        handle.close()
     }
 }
 

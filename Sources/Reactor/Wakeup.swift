@@ -15,7 +15,7 @@ public final class Wakeup: Sendable {
     /// Asks the loop to call back; after ``close()`` nothing, though the loop may be gone. From any
     /// thread; from a signal handler too.
     public func wake() {
-        sonde_gate_send(door.gate, door.handle)
+        sonde_gate_send(door.gate, door.handle.raw)
     }
 
     /// Gives the handle back. Only on the loop's thread. Idempotent.
@@ -29,7 +29,7 @@ public final class Wakeup: Sendable {
 /// Unchecked: `handle` and `gate` are constants whose one cross-thread use, `sonde_gate_send`, is
 /// thread-safe; the rest is touched by the loop's thread alone.
 private final class Door: @unchecked Sendable {
-    let handle: UnsafeMutablePointer<uv_async_t>
+    let handle = Handle<uv_async_t>()
     let gate: UnsafeMutablePointer<Int32>
     private var onWake: (() -> Void)?
     /// Nil once the handle is closed: whoever lets go of the ``Wakeup`` last may be on another
@@ -37,29 +37,24 @@ private final class Door: @unchecked Sendable {
     private var loop: EventLoop?
 
     init(loop: EventLoop, onWake: @escaping () -> Void) throws(UVError) {
-        handle = .allocate(capacity: 1)
         gate = .allocate(capacity: 1)
         gate.initialize(to: 0)
         self.onWake = onWake
         self.loop = loop
-        let code = uv_async_init(loop.raw, handle) { handle in
-            guard let data = handle?.pointee.data else { return }
-            Unmanaged<Door>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.onWake?() }
+        let code = uv_async_init(loop.raw, handle.raw) {
+            $0?.withOwner(Door.self) { $0.onWake?() }
         }
         try UVError.check(code, "create wakeup")
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        handle.hold(self)
     }
 
-    deinit {
-        handle.deallocate()
-        gate.deallocate()
-    }
+    deinit { gate.deallocate() }
 
     func close() {
         // Before libuv's close, which lets senders go on to the loop.
         sonde_gate_shut(gate)
         onWake = nil
-        closeHandle(handle) { handle in
+        handle.close { handle in
             guard let data = handle?.pointee.data else { return }
             let door = Unmanaged<Door>.fromOpaque(data).takeRetainedValue()
             door.loop = nil

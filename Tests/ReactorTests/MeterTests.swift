@@ -64,6 +64,21 @@ import Testing
         #expect(watched == nil)
     }
 
+    @Test("a loop that was metered, or had connects with deadlines, is freed without being closed")
+    func unclosed() throws {
+        weak var watched: EventLoop?
+        do {
+            let loop = try EventLoop()
+            watched = loop
+            _ = loop.meter()
+            let connection = TCPConnection(loop: loop)
+            connection.connect(to: anyPort, deadline: .seconds(1)) { _, _ in }
+            connection.close()
+            loop.run()
+        }
+        #expect(watched == nil)
+    }
+
     @Test("a process's figures follow what it does")
     func process() throws {
         let before = ProcessFigures.read()

@@ -1,24 +1,24 @@
 import CLibuv
 
-extension TCPConnection {
+extension StreamConnection {
     /// See ``ByteStream/unsentBytes``.
-    public var unsentBytes: Int {
-        state == .open ? stream { uv_stream_get_write_queue_size($0) } : 0
+    public final var unsentBytes: Int {
+        state == .open ? uv_stream_get_write_queue_size(handle.raw) : 0
     }
 
     /// Sends bytes: as many as the kernel takes now, the rest copied and queued.
     ///
-    /// A failure is reported through ``onEnd``: at the end of what can still be read while reading,
-    /// in the next turn while paused. After ``onEnd`` it closes the connection.
+    /// A failure is reported through `onEnd`: at the end of what can still be read while reading,
+    /// in the next turn while paused. After `onEnd` it closes the connection.
     @discardableResult
-    public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
+    public final func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
         guard state == .open, !closesWhenWritten, !hasEndedWriting, writeFailure == 0 else {
             return .closed
         }
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return outcome }
         if delaysSmallWrites {
             delaysSmallWrites = false
-            uv_tcp_nodelay(handle, 1)
+            stopDelayingWrites()
         }
         var sent = 0
         if queuedBytes == 0 {
@@ -26,7 +26,7 @@ extension TCPConnection {
             var buffer = uv_buf_t(
                 base: UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: CChar.self)),
                 len: bytes.count)
-            let count = stream { uv_try_write($0, &buffer, 1) }
+            let count = uv_try_write(handle.raw, &buffer, 1)
             if count >= 0 {
                 sent = Int(count)
             } else if count != UV_EAGAIN.rawValue {
@@ -41,19 +41,17 @@ extension TCPConnection {
     /// Sends a FIN after what is queued (half-close): the peer reads the end and may go on sending.
     ///
     /// Later writes are dropped.
-    public func endWriting() {
+    public final func endWriting() {
         guard state == .open, !hasEndedWriting else { return }
         hasEndedWriting = true
         let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
-        let code = stream { stream in
-            uv_shutdown(request, stream) { request, _ in request?.deallocate() }
-        }
+        let code = uv_shutdown(request, handle.raw) { request, _ in request?.deallocate() }
         // Not connected any more: there is nothing left to end.
         if code < 0 { request.deallocate() }
     }
 
     /// Closes once everything queued has been sent. Later writes are dropped.
-    public func closeAfterWriting() {
+    public final func closeAfterWriting() {
         guard state == .open else { return }
         if queuedBytes == 0 {
             close()
@@ -65,20 +63,20 @@ extension TCPConnection {
     /// Of what was ever queued, the bytes that the peer has confirmed, up to a constant: it grows
     /// while the peer takes something, within one large write too. Only the difference of two
     /// values means something, and only while something is queued.
-    public var takenBytes: Int64 {
+    public final var takenBytes: Int64 {
         guard state == .open, let descriptor else { return 0 }
-        let unsent = stream { uv_stream_get_write_queue_size($0) }
+        let unsent = uv_stream_get_write_queue_size(handle.raw)
         return queuedTotal &- Int64(unsent) &- Int64(sonde_unconfirmed(descriptor))
     }
 
     /// Bytes that have come and were not read yet; 0 where it is not open.
-    public var unreadBytes: Int {
+    public final var unreadBytes: Int {
         guard state == .open, let descriptor else { return 0 }
         return Int(sonde_unread(descriptor))
     }
 
     private var outcome: WriteOutcome {
-        guard queuedBytes > TCPConnection.highWaterBytes else { return .flowing }
+        guard queuedBytes > StreamConnection.highWaterBytes else { return .flowing }
         owesWritable = true
         return .backpressured
     }
@@ -89,14 +87,11 @@ extension TCPConnection {
             base: request.memory.baseAddress?.assumingMemoryBound(to: CChar.self),
             len: bytes.count)
         request.request.pointee.data = Unmanaged.passRetained(request).toOpaque()
-        let code = stream { stream in
-            uv_write(request.request, stream, &buffer, 1) { request, status in
-                guard let request, let data = request.pointee.data else { return }
-                let written = Unmanaged<QueuedWrite>.fromOpaque(data).takeRetainedValue()
-                guard let owner = request.pointee.handle.pointee.data else { return }
-                Unmanaged<TCPConnection>.fromOpaque(owner)._withUnsafeGuaranteedRef {
-                    $0.wrote(written.memory.count, status: status)
-                }
+        let code = uv_write(request.request, handle.raw, &buffer, 1) { request, status in
+            guard let request, let data = request.pointee.data else { return }
+            let written = Unmanaged<QueuedWrite>.fromOpaque(data).takeRetainedValue()
+            request.pointee.handle.withOwner(StreamConnection.self) {
+                $0.wrote(written.memory.count, status: status)
             }
         }
         if code < 0 {
@@ -117,9 +112,9 @@ extension TCPConnection {
         }
         if queuedBytes == 0, closesWhenWritten {
             close()
-        } else if owesWritable, queuedBytes <= TCPConnection.highWaterBytes / 2 {
+        } else if owesWritable, queuedBytes <= StreamConnection.highWaterBytes / 2 {
             owesWritable = false
-            onWritable?(self)
+            tellWritable()
         }
     }
 
@@ -130,7 +125,7 @@ extension TCPConnection {
             guard generation == current, state == .open else { return }
             if closesWhenWritten || hasEnded {
                 close()  // nobody is left to be told otherwise
-            } else if isReading, TCPConnection.endsReading(code) {
+            } else if isReading, StreamConnection.endsReading(code) {
                 writeFailure = code
             } else {
                 ended(code: code)
