@@ -149,8 +149,8 @@ bench: build bench-needs ## Measure every claim beside its peer; writes results 
 bench-micro: build-needs
 	@swift package --package-path Benchmarks benchmark --target Micro $(ARGS)
 
-# bench-http, bench-codec, bench-memory, bench-netpol, bench-proxy, bench-egw, bench-reload,
-# bench-longlived: one group each, which is only printed.
+# bench-http, bench-tls, bench-codec, bench-memory, bench-netpol, bench-proxy, bench-egw,
+# bench-reload, bench-longlived: one group each, which is only printed.
 bench-%: build bench-needs
 	@python3 Benchmarks/bench/bench.py $*
 

@@ -9,6 +9,7 @@ let package = Package(
         .library(name: "Reactor", targets: ["Reactor", "Pacing"]),
         .library(name: "HTTP", targets: ["HTTP", "HTTPCodec"]),
         .library(name: "TLS", targets: ["TLS", "Pacing"]),
+        .library(name: "HTTPSecure", targets: ["HTTPSecure", "TLS"]),
         .library(name: "JSONCodec", targets: ["JSONCodec"]),
         .executable(name: "sonde", targets: ["sonde"]),
     ],

@@ -13,8 +13,12 @@ let package = Package(
         .package(url: "https://github.com/ordo-one/benchmark.git", from: "1.38.0", traits: []),
     ],
     targets: [
-        .executableTarget(name: "client-sonde", dependencies: [sonde("HTTP"), sonde("Reactor")]),
-        .executableTarget(name: "hello-sonde", dependencies: [sonde("HTTP"), sonde("Reactor")]),
+        .executableTarget(
+            name: "client-sonde",
+            dependencies: [sonde("HTTP"), sonde("HTTPSecure"), sonde("Reactor")]),
+        .executableTarget(
+            name: "hello-sonde",
+            dependencies: [sonde("HTTP"), sonde("HTTPSecure"), sonde("Reactor")]),
         .executableTarget(
             name: "hello-nio",
             dependencies: [

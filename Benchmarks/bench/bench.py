@@ -21,10 +21,12 @@ import lab_bench
 import longlived_bench
 import memory_bench
 import reload_bench
+import tls_bench
 from figures import markdown, table, write_json
 
 GROUPS = {
     "http": http_bench.figures,
+    "tls": tls_bench.figures,
     "codec": codec_bench.figures,
     "memory": memory_bench.figures,
     "netpol": lab_bench.netpol,

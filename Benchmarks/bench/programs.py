@@ -66,11 +66,15 @@ class Server(Process):
         self.wait_until_listening(host, int(port))
 
     def processor_seconds(self):
-        """Of all its threads, and of worker processes that it has started."""
-        return sum(kernel.processor_seconds(pid) for pid in [self.pid, *kernel.children(self.pid)])
+        """Of all its threads."""
+        return sum(kernel.processor_seconds(pid) for pid in self.processes())
+
+    def processes(self):
+        """It, and the workers that it has started."""
+        return [self.pid, *kernel.children(self.pid)]
 
     def memory(self, kind="Anonymous"):
-        return kernel.memory(self.pid, kind)
+        return sum(kernel.memory(pid, kind) for pid in self.processes())
 
 
 def run(command, core=None):
@@ -85,10 +89,10 @@ def run(command, core=None):
     return program.output, usage.ru_utime + usage.ru_stime
 
 
-def wrk(address, seconds=2, connections=64, path="/"):
+def wrk(address, seconds=2, connections=64, path="/", scheme="http"):
     """(requests a second, requests, wrk's own processor seconds)"""
     output, used = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-                        f"http://{address}{path}"], LOADS)
+                        f"{scheme}://{address}{path}"], LOADS)
     count = int(re.search(r"(\d+) requests in", output).group(1))
     if not count or "Non-2xx" in output:
         raise Failed(f"wrk: {output.strip()[-200:]}")
@@ -107,6 +111,16 @@ def scratch(name):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def certificates():
+    """A folder of them, as Tests/Support/pki.sh makes it: (folder, (certificate, key))."""
+    need("openssl")
+    with scratch("certificates") as folder:
+        subprocess.run([ROOT / "Tests" / "Support" / "pki.sh", folder], check=True,
+                       capture_output=True)
+        yield folder, (folder / "server.pem", folder / "server.key")
+
+
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;
 events {{ worker_connections 8192; }}
@@ -116,7 +130,7 @@ http {{
   uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   {upstream}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096 {secure}
     location / {{ {answer} }}
   }}
 }}
@@ -125,14 +139,19 @@ HELLO = 'default_type text/plain; return 200 "hello, world\\n";'
 
 
 @contextlib.contextmanager
-def nginx(answer=HELLO, upstream=""):
-    """One worker."""
+def nginx(answer=HELLO, upstream="", identity=None):
+    """One worker. `identity`: its certificate and key, for TLS."""
     os.environ["PATH"] += ":/usr/sbin"
     need("nginx")
     port = free_port()
+    secure = ";"
+    if identity:
+        # Before 1.23.4 it speaks no TLS 1.3 unless it is told to.
+        secure = ("ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; "
+                  "ssl_certificate_key {};".format(*identity))
     with scratch(f"nginx-{port}") as folder:
-        (folder / "conf").write_text(
-            NGINX.format(folder=folder, port=port, answer=answer, upstream=upstream))
+        (folder / "conf").write_text(NGINX.format(
+            folder=folder, port=port, answer=answer, upstream=upstream, secure=secure))
         with Server(["nginx", "-p", folder, "-c", folder / "conf"], f"127.0.0.1:{port}",
                     SERVERS) as server:
             yield server
