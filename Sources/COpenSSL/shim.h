@@ -164,6 +164,11 @@ static inline int sonde_tls_certificate_date(X509 *certificate, int end, int fie
     return 1;
 }
 
+/* ERR_clear_error walks through a queue that is nearly always empty. */
+static inline void sonde_tls_forget_errors(void) {
+    if (ERR_peek_error()) ERR_clear_error();
+}
+
 /* The newest entry of this thread's queue of errors, which is emptied; zero where there is none. */
 static inline unsigned long sonde_tls_take_error(void) {
     unsigned long code = ERR_peek_last_error();

@@ -35,6 +35,10 @@ public final class TLSEndpoint {
     public let loop: EventLoop
     private let handshakes: DeadlineClass<any HandshakeDeadline>
     private var isClosed = false
+    /// Lent to one connection at a time, for the length of a read, within which it may write.
+    fileprivate var plaintext: [UInt8] = []
+    fileprivate var readActions: [TLSMachine.Action] = []
+    fileprivate var writeActions: [TLSMachine.Action] = []
 
     /// - Parameter context: used on this loop's thread only.
     public init(loop: EventLoop, context: TLSContext) {
@@ -90,7 +94,6 @@ where Lower.Failure: Equatable {
     /// Came while reading was paused.
     private var waiting: [UInt8] = []
     private var waitingEnd: Result<Void, Failure>?
-    private var scratch: [TLSMachine.Action] = []
 
     /// What both sides agreed on; nil until they have.
     public private(set) var session: TLSSession?
@@ -183,12 +186,16 @@ where Lower.Failure: Equatable {
     public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
         guard state == .open else { return .closed }
         var actions: [TLSMachine.Action] = []
+        swap(&actions, &endpoint.writeActions)
         machine.write(bytes, &actions)
-        if case .failed(let error)? = actions.last {
+        let news = actions.last
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &endpoint.writeActions)
+        if case .failed(let error)? = news {
             loop.enqueue { [self] in ended(.failure(.tls(error))) }
             return .closed
         }
-        return lower.write(machine.takeOutput())
+        return machine.sendOutput { lower.write($0) }
     }
 
     /// Sends the close alert, and ends the direction of the stream below.
@@ -225,15 +232,12 @@ where Lower.Failure: Equatable {
         _ event: (inout TLSMachine, Instant, inout [TLSMachine.Action]) -> Void
     ) {
         var actions: [TLSMachine.Action] = []
-        swap(&actions, &scratch)
         event(&machine, loop.now, &actions)
         carryOut(actions)
-        actions.removeAll(keepingCapacity: true)
-        swap(&actions, &scratch)
     }
 
     private func carryOut(_ actions: [TLSMachine.Action]) {
-        if machine.unsentBytes > 0 { lower.write(machine.takeOutput()) }
+        if machine.unsentBytes > 0 { machine.sendOutput { _ = lower.write($0) } }
         for action in actions {
             switch action {
             case .transmit: break
@@ -247,12 +251,18 @@ where Lower.Failure: Equatable {
     private func received(_ bytes: UnsafeRawBufferPointer) {
         var plaintext: [UInt8] = []
         var actions: [TLSMachine.Action] = []
+        swap(&plaintext, &endpoint.plaintext)
+        swap(&actions, &endpoint.readActions)
         machine.received(bytes, now: loop.now, into: &plaintext, &actions)
         if case .established = actions.first {
             carryOut([actions.removeFirst()])
         }
         if !plaintext.isEmpty, state == .open { deliver(plaintext) }
         carryOut(actions)
+        plaintext.removeAll(keepingCapacity: true)
+        actions.removeAll(keepingCapacity: true)
+        swap(&plaintext, &endpoint.plaintext)
+        swap(&actions, &endpoint.readActions)
     }
 
     private func lowerEnded(_ error: Lower.Failure?) {

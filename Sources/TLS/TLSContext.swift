@@ -10,6 +10,8 @@ public final class TLSContext {
     private var sessions = TLSSessions()
     /// Plaintext on its way out of OpenSSL: one for all sessions, as none holds it across calls.
     let scratch: UnsafeMutableRawBufferPointer
+    /// Memory for what the next session has to send; only one has something at a time, mostly.
+    private var spareOutput: [UInt8] = []
     /// How a session reaches its bytes; see ``TLSMachine``.
     let wireMethod: OpaquePointer
     /// The offer of ALPN in its wire form: each name behind its length.
@@ -50,6 +52,14 @@ public final class TLSContext {
         raw = new
         // A resumed session shows no certificate: whom this side believed before may be out.
         sessions.removeAll()
+    }
+
+    func lendOutput(_ output: inout [UInt8]) { swap(&output, &spareOutput) }
+
+    func recycle(_ output: inout [UInt8]) {
+        guard output.capacity <= 128 << 10 else { return }
+        output.removeAll(keepingCapacity: true)
+        swap(&output, &spareOutput)
     }
 
     func keep(_ session: OpaquePointer, for peer: String) { sessions.keep(session, for: peer) }

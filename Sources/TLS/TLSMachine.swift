@@ -138,6 +138,16 @@ public struct TLSMachine: ~Copyable {
         return output
     }
 
+    /// Hands the bytes to send over, borrowed for the length of the call, without memory of their
+    /// own for each time.
+    public mutating func sendOutput<Outcome>(
+        _ body: (UnsafeRawBufferPointer) -> Outcome
+    ) -> Outcome {
+        var output = takeOutput()
+        defer { context.recycle(&output) }
+        return output.withUnsafeBytes(body)
+    }
+
     // MARK: - Events
 
     /// The connection stands: the handshake begins.
@@ -205,7 +215,7 @@ public struct TLSMachine: ~Copyable {
     /// writing; one in its handshake has nothing to say.
     public mutating func close(_ actions: inout [Action]) {
         if isOpen {
-            ERR_clear_error()
+            sonde_tls_forget_errors()
             SSL_shutdown(session)
             transmit(&actions)
         }
@@ -223,7 +233,7 @@ public struct TLSMachine: ~Copyable {
     // MARK: - Private
 
     private mutating func handshake(_ actions: inout [Action]) {
-        ERR_clear_error()
+        sonde_tls_forget_errors()
         let result = SSL_do_handshake(session)
         guard result != 1 else {
             state = .open
@@ -238,13 +248,15 @@ public struct TLSMachine: ~Copyable {
 
     private mutating func read(into plaintext: inout [UInt8], _ actions: inout [Action]) {
         while true {
-            ERR_clear_error()
+            sonde_tls_forget_errors()
             let count = SSL_read(
                 session, context.scratch.baseAddress, Int32(context.scratch.count))
             if count > 0 {
                 plaintext.append(
                     contentsOf: UnsafeRawBufferPointer(
                         rebasing: context.scratch[..<Int(count)]))
+                // Asked once more it would only say that it wants more.
+                if wire.input.isEmpty, SSL_has_pending(session) == 0 { return }
                 continue
             }
             switch SSL_get_error(session, count) {
@@ -260,7 +272,7 @@ public struct TLSMachine: ~Copyable {
     private mutating func encrypt(_ bytes: UnsafeRawBufferPointer, _ actions: inout [Action]) {
         var rest = bytes
         while !rest.isEmpty {
-            ERR_clear_error()
+            sonde_tls_forget_errors()
             let count = SSL_write(session, rest.baseAddress, Int32(clamping: rest.count))
             // The wire takes everything, so that only a broken session refuses.
             guard count > 0 else { return failByOpenSSL(&actions) }

@@ -46,6 +46,7 @@ final class TLSWire {
         BIO_meth_set_write(method) { bio, bytes, size in
             guard let bio, let bytes, let wire = TLSWire.of(bio) else { return -1 }
             sonde_tls_clear_retry(bio)
+            if wire.output.capacity == 0 { wire.context.lendOutput(&wire.output) }
             wire.output.append(
                 contentsOf: UnsafeRawBufferPointer(start: bytes, count: Int(max(size, 0))))
             return size
