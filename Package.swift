@@ -168,7 +168,8 @@ let package = Package(
         .testTarget(
             name: "InteropTests",
             dependencies: [
-                "HTTP", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing", "TestSupport", "sonde",
+                "HTTP", "HTTPSecure", "TLS", "Reactor", "NetworkPolicy", "ProxyReload", "Pacing",
+                "TestSupport", "sonde",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),

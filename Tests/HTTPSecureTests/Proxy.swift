@@ -1,4 +1,3 @@
-import Foundation
 import Reactor
 import TLS
 import Testing
@@ -14,7 +13,7 @@ enum Proxy: String, CaseIterable, Sendable {
         let folder: Folder
         let version: TLSConfiguration.Version
         /// What it shows: a server must, a client may.
-        var identity: TLSConfiguration.Identity?
+        var shows: String? = "server"
         /// As a server.
         var asksForCertificate = false
 
@@ -22,17 +21,8 @@ enum Proxy: String, CaseIterable, Sendable {
             self.certificates = certificates
             folder = try Folder()
             self.version = version
-            identity = certificates.identity("server")
         }
         var authority: String { certificates.file("ca.pem") }
-
-        /// Certificate and key in one file, as haproxy reads them.
-        func pem(_ identity: TLSConfiguration.Identity) throws -> String {
-            let texts = try [identity.chainFile, identity.keyFile].map {
-                try String(contentsOfFile: $0, encoding: .utf8)
-            }
-            return try folder.file("identity.pem", texts.joined())
-        }
     }
 
     var isInstalled: Bool { Program.isInstalled(rawValue) }
@@ -48,7 +38,8 @@ enum Proxy: String, CaseIterable, Sendable {
     /// A configuration that answers every request over TLS with the version and whether the session
     /// is resumed; `PORT` and `FOLDER` stand for themselves.
     func server(_ rules: Rules) throws -> String {
-        let identity = try #require(rules.identity)
+        let shows = try #require(rules.shows)
+        let identity = rules.certificates.identity(shows)
         let version = name(rules.version)
         switch self {
         case .nginx:
@@ -70,7 +61,7 @@ enum Proxy: String, CaseIterable, Sendable {
                 rules.asksForCertificate ? "verify required ca-file \(rules.authority)" : ""
             return """
                 frontend front
-                    bind 127.0.0.1:PORT ssl crt \(try rules.pem(identity)) alpn http/1.1 \
+                    bind 127.0.0.1:PORT ssl crt \(try rules.certificates.whole(shows, in: rules.folder)) alpn http/1.1 \
                         ssl-min-ver \(version) ssl-max-ver \(version) \(clients)
                     http-request return status 200 content-type text/plain \
                         lf-string "%sslv %[ssl_fc_is_resumed]\\n"
@@ -85,10 +76,10 @@ enum Proxy: String, CaseIterable, Sendable {
         switch self {
         case .nginx:
             let shown =
-                rules.identity.map {
+                rules.shows.map {
                     """
-                    proxy_ssl_certificate \($0.chainFile);
-                    proxy_ssl_certificate_key \($0.keyFile);
+                    proxy_ssl_certificate \(rules.certificates.file("\($0).pem"));
+                    proxy_ssl_certificate_key \(rules.certificates.file("\($0).key"));
                     """
                 } ?? ""
             return """
@@ -106,7 +97,9 @@ enum Proxy: String, CaseIterable, Sendable {
                 }
                 """
         case .haproxy:
-            let shown = try rules.identity.map { "crt \(try rules.pem($0))" } ?? ""
+            let shown =
+                try rules.shows.map { "crt \(try rules.certificates.whole($0, in: rules.folder))" }
+                ?? ""
             return """
                 frontend front
                     bind 127.0.0.1:PORT

@@ -86,7 +86,7 @@ struct ProxyTests {
         proxy: Proxy, fault: (name: String, words: String)
     ) throws {
         var rules = try Proxy.Rules(certificates, .tls13)
-        rules.identity = certificates.identity(fault.name)
+        rules.shows = fault.name
         try visits(1, proxy, rules, certificates.client()) {
             #expect($0[0].failure?.contains(fault.words) == true, "\($0)")
             #expect($0[0].session == nil)
@@ -129,7 +129,7 @@ struct ProxyTests {
             $0.protocols = ["http/1.1"]
         }
         var rules = try Proxy.Rules(certificates, version)
-        rules.identity = certificates.identity("client")
+        rules.shows = "client"
         try asks(3, proxy, rules, context) { answers, server in
             #expect(answers.map(\.status) == [200, 200, 200])
             #expect(answers.allSatisfy { $0.body == "hello\n" })
@@ -155,7 +155,7 @@ struct ProxyTests {
     func `is refused without a certificate`(proxy: Proxy) throws {
         let context = try certificates.server { $0.trust = .file(certificates.file("ca.pem")) }
         var rules = try Proxy.Rules(certificates, .tls13)
-        rules.identity = nil
+        rules.shows = nil
         try asks(1, proxy, rules, context) { answers, server in
             #expect([502, 503].contains(answers[0].status))
             let words = "the client showed no certificate, which is asked of it"

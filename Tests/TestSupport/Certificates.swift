@@ -27,6 +27,14 @@ public final class Certificates: Sendable {
     /// The path of a file of that folder: `ca.pem`, `server.key`.
     public func file(_ name: String) -> String { folder.path(name) }
 
+    /// Certificate and key in one file, as haproxy reads them.
+    public func whole(_ name: String = "server", in folder: Folder) throws -> String {
+        let texts = try [file("\(name).pem"), file("\(name).key")].map {
+            try String(contentsOfFile: $0, encoding: .utf8)
+        }
+        return try folder.file("\(name)-whole.pem", texts.joined())
+    }
+
     /// `server.pem` with `server.key`, by the name that both have.
     public func identity(_ name: String) -> TLSConfiguration.Identity {
         .init(chainFile: file("\(name).pem"), keyFile: file("\(name).key"))
