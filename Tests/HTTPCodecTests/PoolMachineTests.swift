@@ -194,6 +194,11 @@ import Testing
         #expect(race.nextDeadline == nil)
         check(&race, []) { $0.failed(2, now: t0, &$1) }
         check(&race, [.exhausted]) { $0.failed(1, now: t0, &$1) }
+        // At once means so although another one is still under way.
+        var third = Race(isIPv6: [false, false, false])
+        check(&third, [.dial(0)]) { $0.start(now: t0, &$1) }
+        check(&third, [.dial(1)]) { $0.tick(now: t0 + .milliseconds(250), &$1) }
+        check(&third, [.dial(2)]) { $0.failed(1, now: t0 + .milliseconds(251), &$1) }
         var other = Race(isIPv6: [false, true])
         _ = actions(&other) { $0.start(now: t0, &$1) }
         check(&other, [.abandon(0)]) { $0.stop(&$1) }

@@ -1,4 +1,5 @@
 import CLibuv
+import Glibc
 import Synchronization
 import Testing
 
