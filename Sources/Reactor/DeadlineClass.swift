@@ -10,12 +10,16 @@ public final class DeadlineClass<Payload> {
     /// How long after its start a deadline passes.
     public let timeout: Duration
 
-    /// Behind a pointer, because mutating a class's property in place is checked at run time.
-    @usableFromInline let queue: UnsafeMutablePointer<DeadlineQueue<Payload>>
+    @usableFromInline
+    struct State {
+        @usableFromInline var queue: DeadlineQueue<Payload>
+        @usableFromInline var isClosed = false
+    }
+    /// Behind a pointer, because access to what changes in a class is checked at run time.
+    @usableFromInline let state: UnsafeMutablePointer<State>
     @usableFromInline let loop: LoopReference
-    @usableFromInline var timer: Timer?
+    private var timer: Timer?
     private let onExpire: (Payload) -> Void
-    @usableFromInline var isClosed = false
 
     /// - Parameters:
     ///   - timeout: not negative.
@@ -34,20 +38,20 @@ public final class DeadlineClass<Payload> {
         self.timeout = timeout
         self.onExpire = onExpire
         self.loop = LoopReference(loop, ownedByLoop: ownedByLoop)
-        queue = .allocate(capacity: 1)
-        queue.initialize(to: DeadlineQueue(timeout: timeout))
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(queue: DeadlineQueue(timeout: timeout)))
     }
 
     deinit {
         timer?.close()
-        queue.deinitialize(count: 1).deallocate()
+        state.deinitialize(count: 1).deallocate()
     }
 
     /// Whether no deadline is running.
-    @inlinable public var isEmpty: Bool { queue.pointee.isEmpty }
+    @inlinable public var isEmpty: Bool { state.pointee.queue.isEmpty }
 
     /// How many deadlines are running.
-    @inlinable public var count: Int { queue.pointee.count }
+    @inlinable public var count: Int { state.pointee.queue.count }
 
     /// Starts a deadline that passes ``timeout`` from now; none after ``close()``.
     @inlinable
@@ -58,9 +62,9 @@ public final class DeadlineClass<Payload> {
     /// The same for who knows what time it is, which must not run backwards.
     @inlinable
     public func start(_ payload: Payload, now: Instant) -> DeadlineToken {
-        if isClosed { return .none }
-        let wasEmpty = queue.pointee.isEmpty
-        let token = queue.pointee.start(payload, now: now)
+        if state.pointee.isClosed { return .none }
+        let wasEmpty = state.pointee.queue.isEmpty
+        let token = state.pointee.queue.start(payload, now: now)
         if wasEmpty { armTimer() }
         return token
     }
@@ -72,29 +76,28 @@ public final class DeadlineClass<Payload> {
     /// The same for who knows what time it is, which must not run backwards.
     @inlinable
     public func restart(_ token: DeadlineToken, now: Instant) {
-        queue.pointee.restart(token, now: now)
+        state.pointee.queue.restart(token, now: now)
     }
 
     /// Withdraws a deadline; does nothing when it has passed.
     @inlinable
     public func cancel(_ token: DeadlineToken) {
-        queue.pointee.cancel(token)
+        state.pointee.queue.cancel(token)
         // The timer stays as it is (it finds nothing due and rearms), but must not keep a loop
         // running for deadlines that nobody waits for any more.
-        if queue.pointee.isEmpty { timer?.cancel() }
+        if state.pointee.queue.isEmpty { stopTimer() }
     }
 
     /// Withdraws all deadlines and gives the timer back. Idempotent.
     public func close() {
-        isClosed = true
-        queue.pointee = DeadlineQueue(timeout: timeout)
+        state.pointee = State(queue: DeadlineQueue(timeout: timeout), isClosed: true)
         timer?.close()
         timer = nil
     }
 
     @usableFromInline
     func armTimer() {
-        guard let deadline = queue.pointee.nextDeadline else { return }
+        guard let deadline = state.pointee.queue.nextDeadline else { return }
         if timer == nil {
             // Not weakly: an object that was ever held so has slow reference counts for ever. The
             // end of this one closes its timer.
@@ -106,10 +109,13 @@ public final class DeadlineClass<Payload> {
         timer?.schedule(at: deadline)
     }
 
+    @usableFromInline
+    func stopTimer() { timer?.cancel() }
+
     private func expire() {
         // Not those that have passed since: what came before them may still lie in the kernel.
         let heardUntil = loop.with { $0.heardUntil }
-        while let payload = queue.pointee.popExpired(now: heardUntil) { onExpire(payload) }
+        while let payload = state.pointee.queue.popExpired(now: heardUntil) { onExpire(payload) }
         armTimer()
     }
 }
