@@ -57,11 +57,12 @@ enum Proxy: String, CaseIterable, Sendable {
                 }
                 """
         case .haproxy:
+            let whole = try rules.certificates.whole(shows, in: rules.folder)
             let clients =
                 rules.asksForCertificate ? "verify required ca-file \(rules.authority)" : ""
             return """
                 frontend front
-                    bind 127.0.0.1:PORT ssl crt \(try rules.certificates.whole(shows, in: rules.folder)) alpn http/1.1 \
+                    bind 127.0.0.1:PORT ssl crt \(whole) alpn http/1.1 \
                         ssl-min-ver \(version) ssl-max-ver \(version) \(clients)
                     http-request return status 200 content-type text/plain \
                         lf-string "%sslv %[ssl_fc_is_resumed]\\n"
