@@ -111,7 +111,7 @@ extension ServerConnection {
         standing.isBackpressured = exchange.isBackpressured
         standing.isPaused = exchange.isBodyPaused
         standing.keepsBytes = !exchange.kept.pointee.isEmpty
-        standing.isStreamed = exchange.isStreamed
+        if standing.awaits == .body { standing.isStreamed = exchange.isStreamed }
         standing.isLeaving = server.isDraining && unreadBytes == 0
         return standing
     }

@@ -21,7 +21,7 @@ extension StreamConnection {
             stopDelayingWrites()
         }
         var sent = 0
-        if queuedBytes == 0 {
+        if queued == 0 {
             // libuv does not write to the buffer; its type has no const.
             var buffer = uv_buf_t(
                 base: UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: CChar.self)),
@@ -53,7 +53,7 @@ extension StreamConnection {
     /// Closes once everything queued has been sent. Later writes are dropped.
     public final func closeAfterWriting() {
         guard state == .open else { return }
-        if queuedBytes == 0 {
+        if queued == 0 {
             close()
         } else {
             closesWhenWritten = true
@@ -76,7 +76,7 @@ extension StreamConnection {
     }
 
     private var outcome: WriteOutcome {
-        guard queuedBytes > StreamConnection.highWaterBytes else { return .flowing }
+        guard queued > StreamConnection.highWaterBytes else { return .flowing }
         owesWritable = true
         return .backpressured
     }
@@ -98,21 +98,21 @@ extension StreamConnection {
             Unmanaged.passUnretained(request).release()
             reportWriteFailure(code)
         } else {
-            queuedBytes += bytes.count
+            queued += bytes.count
             queuedTotal &+= Int64(bytes.count)
         }
     }
 
     private func wrote(_ count: Int, status: Int32) {
-        queuedBytes -= count
+        queued -= count
         guard state == .open else { return }
         if status < 0 {
             reportWriteFailure(status)
             return
         }
-        if queuedBytes == 0, closesWhenWritten {
+        if queued == 0, closesWhenWritten {
             close()
-        } else if owesWritable, queuedBytes <= StreamConnection.highWaterBytes / 2 {
+        } else if owesWritable, queued <= StreamConnection.highWaterBytes / 2 {
             owesWritable = false
             tellWritable()
         }

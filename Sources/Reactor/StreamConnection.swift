@@ -41,7 +41,11 @@ public class StreamConnection {
     private(set) final var generation: UInt32 = 0
 
     /// Bytes accepted by ``write(_:)`` that the kernel has not taken yet.
-    public internal(set) final var queuedBytes = 0
+    public final var queuedBytes: Int { queued }
+    // Where others see what is stored, each access is checked at run time: a request would pay
+    // sixty instructions for each.
+    final var queued = 0
+    private final var user: AnyObject?
 
     /// All bytes that ever had to be queued.
     final var queuedTotal: Int64 = 0
@@ -51,7 +55,10 @@ public class StreamConnection {
     public static let highWaterBytes = 256 * 1024
 
     /// For whoever uses the connection: the object behind it. Dropped by ``close()``.
-    public final var context: AnyObject?
+    public final var context: AnyObject? {
+        get { user }
+        set { user = newValue }
+    }
     /// For whoever uses the connection: a number to find its state by.
     public final var tag = 0
 
@@ -156,7 +163,7 @@ public class StreamConnection {
         hasEndedWriting = false
         delaysSmallWrites = false
         writeFailure = 0
-        queuedBytes = 0
+        queued = 0
         // The loop owns one reference from here until the close callback has run.
         handle.hold(self)
     }

@@ -16,7 +16,12 @@ public final class TCPConnection: StreamConnection {
     public private(set) var peerAddress: SocketAddress?
 
     /// Gets bytes as they arrive, borrowed for the length of the call. Reading starts paused.
-    public var onRead: ((TCPConnection, UnsafeRawBufferPointer) -> Void)?
+    public var onRead: ((TCPConnection, UnsafeRawBufferPointer) -> Void)? {
+        get { reader }
+        set { reader = newValue }
+    }
+    /// Not seen from outside, as `StreamConnection.queued`.
+    private var reader: ((TCPConnection, UnsafeRawBufferPointer) -> Void)?
     /// The peer sends no more: nil for its FIN, else the reason. Called once; without it the
     /// connection closes itself, as it does when a write fails after this.
     public var onEnd: ((TCPConnection, UVError?) -> Void)?
@@ -154,7 +159,7 @@ public final class TCPConnection: StreamConnection {
 
     // MARK: - As a StreamConnection
 
-    override func tellRead(_ bytes: UnsafeRawBufferPointer) { onRead?(self, bytes) }
+    override func tellRead(_ bytes: UnsafeRawBufferPointer) { reader?(self, bytes) }
 
     override func tellEnd(_ error: UVError?) -> Bool {
         guard let onEnd else { return false }
@@ -185,7 +190,7 @@ public final class TCPConnection: StreamConnection {
 
     override func dropCallbacks() {
         cancelConnectDeadline()
-        (completion, onRead, onEnd, onWritable) = (nil, nil, nil, nil)
+        (completion, reader, onEnd, onWritable) = (nil, nil, nil, nil)
     }
 
     override func stopDelayingWrites() { uv_tcp_nodelay(tcp, 1) }
