@@ -22,6 +22,8 @@ public final class HTTPClient {
     private typealias Pool = ClientPoolMachine<Origin, ClientConnection, HTTPClientCall>
     private var pool: Pool
     private var poolTimer: Timer?
+    /// Empty: memory for the actions of the next step.
+    private var spareActions: [Pool.Action] = []
     private let dialers: [String: any HTTPDialer]
     /// Looks a name up, and returns what withdraws that; tests put another in its place.
     var resolve = HTTPClient.lookUp
@@ -123,10 +125,12 @@ public final class HTTPClient {
     // MARK: Connections
 
     private func step(_ event: (inout Pool, Instant, inout [Pool.Action]) -> Void) {
+        // Taken out for the length of the step, which may lead to others.
         var actions: [Pool.Action] = []
+        swap(&actions, &spareActions)
         event(&pool, loop.now, &actions)
-        for action in actions {
-            switch action {
+        for index in actions.indices {
+            switch actions[index] {
             case .use(let connection, let call):
                 connection.token = nil
                 connection.start(call)
@@ -136,6 +140,8 @@ public final class HTTPClient {
                 connection.close()
             }
         }
+        actions.removeAll(keepingCapacity: true)
+        spareActions = actions
         armPoolTimer()
     }
 

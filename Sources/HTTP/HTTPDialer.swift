@@ -61,7 +61,10 @@ public final class HTTPDialAttempt {
     }
 
     /// There is none.
-    public func failed(_ error: any StreamFailure) { end(.failure(StreamError(error))) }
+    public func failed(_ error: any StreamFailure) {
+        // A dialer may know at once, but no request completes before `send` has returned.
+        loop.enqueue { [self] in end(.failure(StreamError(error))) }
+    }
 
     func cancel() {
         let onCancel = self.onCancel

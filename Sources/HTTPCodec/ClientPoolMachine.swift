@@ -5,7 +5,7 @@ import Pacing
 ///     event                                      action
 ///     request, an idle connection is there       use it: the one used last
 ///     request, room for another                  open
-///     request, no room                           waits; an idle one of another origin is closed
+///     request, no room                           waits; what was idle longest is closed
 ///     a connection becomes idle, somebody waits  used by the next who waits for its origin
 ///     …, others wait                             closed: its place is theirs
 ///     …, nobody waits                            kept, up to a number of each origin
@@ -47,14 +47,17 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
         }
     }
 
-    private typealias Kept = (connection: Connection, token: DeadlineToken)
+    /// What there is of one origin; forgotten with its last connection.
+    private struct Site {
+        var count = 0
+        /// The one used last at the end.
+        var idle: [(connection: Connection, token: DeadlineToken)] = []
+    }
 
     private let limits: Limits
-    /// The one used last at the end.
-    private var idle: [Origin: [Kept]] = [:]
+    private var sites: [Origin: Site] = [:]
     private var deadlines: DeadlineQueue<(Origin, Connection)>
     private var waiting = WaitingLine<Origin, Call>()
-    private var counts: [Origin: Int] = [:]
 
     /// Connections that are open or being opened, idle ones included.
     public private(set) var connectionCount = 0
@@ -68,7 +71,9 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     /// How many connections are idle.
     public var idleCount: Int { deadlines.count }
     /// All that are idle.
-    public var idleConnections: [Connection] { idle.values.joined().map(\.connection) }
+    public var idleConnections: [Connection] {
+        sites.values.flatMap { $0.idle.map(\.connection) }
+    }
     /// How many requests wait for a connection.
     public var waitingCount: Int { waiting.count }
     /// When the next idle connection has been kept for long enough.
@@ -79,8 +84,9 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     public mutating func request(
         _ call: Call, to origin: Origin, _ actions: inout [Action]
     ) -> UInt64? {
-        if let connection = takeIdle(origin) {
-            actions.append(.use(connection, call))
+        if let last = sites[origin]?.idle.popLast() {
+            deadlines.cancel(last.token)
+            actions.append(.use(last.connection, call))
             return nil
         }
         if hasRoom(origin) {
@@ -89,9 +95,7 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
             return nil
         }
         // Makes room, where it is the sum that is used up: for whoever waits longest.
-        if !isFull(origin), let other = idle.keys.first, let connection = takeIdle(other) {
-            actions.append(.close(connection))
-        }
+        if !isFull(origin) { closeOldest(now: Instant(nanoseconds: .max), &actions) }
         return waiting.append(call, origin)
     }
 
@@ -108,29 +112,28 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
             return nil
         }
         // Of those who wait, none can have this one, but some its place.
-        let isWanted = waiting.hasWaiter { counts[$0, default: 0] < limits.connectionsPerOrigin }
-        guard !isWanted, idle[origin]?.count ?? 0 < limits.idlePerOrigin else {
+        let isWanted = waiting.hasWaiter { !isFull($0) }
+        guard !isWanted, sites[origin]?.idle.count ?? 0 < limits.idlePerOrigin else {
             actions.append(.close(connection))
             return nil
         }
         let token = deadlines.start((origin, connection), now: now)
-        idle[origin, default: []].append((connection, token))
+        sites[origin]?.idle.append((connection, token))
         return token
     }
 
     /// An idle connection is closing by itself: nobody is to get it any more.
     public mutating func forget(_ token: DeadlineToken, of origin: Origin) {
         deadlines.cancel(token)
-        idle[origin]?.removeAll { $0.token == token }
-        if idle[origin]?.isEmpty == true { idle[origin] = nil }
+        sites[origin]?.idle.removeAll { $0.token == token }
     }
 
     /// A connection is gone, or could not be had.
     public mutating func ended(_ origin: Origin, _ actions: inout [Action]) {
         count(origin, -1)
         guard connectionCount < limits.connections,
-            let (call, next) = waiting.popFirst(where: { [counts, limits] in
-                counts[$0, default: 0] < limits.connectionsPerOrigin
+            let (call, next) = waiting.popFirst(where: { [sites, limits] in
+                sites[$0]?.count ?? 0 < limits.connectionsPerOrigin
             })
         else { return }
         count(next, 1)
@@ -139,23 +142,21 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
 
     /// Closes what was idle for its time.
     public mutating func tick(now: Instant, _ actions: inout [Action]) {
-        while let (origin, connection) = deadlines.popExpired(now: now) {
-            // The oldest of its origin stands first.
-            idle[origin]?.removeFirst()
-            if idle[origin]?.isEmpty == true { idle[origin] = nil }
-            actions.append(.close(connection))
-        }
+        while closeOldest(now: now, &actions) {}
     }
 
-    private mutating func takeIdle(_ origin: Origin) -> Connection? {
-        guard let last = idle[origin]?.popLast() else { return nil }
-        if idle[origin]?.isEmpty == true { idle[origin] = nil }
-        deadlines.cancel(last.token)
-        return last.connection
+    /// Closes the connection that has been idle longest, where its time is over; whether it was.
+    @discardableResult
+    private mutating func closeOldest(now: Instant, _ actions: inout [Action]) -> Bool {
+        guard let (origin, connection) = deadlines.popExpired(now: now) else { return false }
+        // The oldest of its origin stands first.
+        sites[origin]?.idle.removeFirst()
+        actions.append(.close(connection))
+        return true
     }
 
     private func isFull(_ origin: Origin) -> Bool {
-        counts[origin, default: 0] >= limits.connectionsPerOrigin
+        sites[origin]?.count ?? 0 >= limits.connectionsPerOrigin
     }
 
     private func hasRoom(_ origin: Origin) -> Bool {
@@ -164,7 +165,7 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
 
     private mutating func count(_ origin: Origin, _ change: Int) {
         connectionCount += change
-        let count = counts[origin, default: 0] + change
-        counts[origin] = count == 0 ? nil : count
+        sites[origin, default: Site()].count += change
+        if change < 0, sites[origin]?.count == 0 { sites[origin] = nil }
     }
 }

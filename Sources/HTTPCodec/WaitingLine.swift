@@ -72,6 +72,7 @@ struct WaitingLine<Key: Hashable, Waiter> {
     }
 
     mutating func popFirst(of key: Key) -> Waiter? {
+        if waiters.isEmpty { return nil }
         while let ticket = lines[key]?.next() {
             guard let waiter = serve(ticket) else { continue }
             clearAway()

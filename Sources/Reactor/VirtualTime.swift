@@ -46,10 +46,10 @@ final class VirtualClock {
         timers.contains { $0.timer.keepsLoopAlive } || news.contains { $0.timer.keepsLoopAlive }
     }
 
-    /// Takes out what happens next of that which is due now: all news, then time.
-    fileprivate func popDue() -> Timer? {
-        if let first = news.first, first.moment <= now { return news.removeFirst().timer }
-        if let first = timers.first, first.moment <= now { return timers.removeFirst().timer }
+    /// Takes out what happens next of that which a look at `moment` tells: all news, then time.
+    fileprivate func popDue(by moment: Instant) -> Timer? {
+        if let first = news.first, first.moment <= moment { return news.removeFirst().timer }
+        if let first = timers.first, first.moment <= moment { return timers.removeFirst().timer }
         return nil
     }
 
@@ -184,8 +184,10 @@ extension EventLoop {
     /// The next thing that happens until `limit`; false when there is none.
     private func happens(by limit: Instant, _ clock: VirtualClock) -> Bool {
         guard let next = clock.nextMoment, next <= max(limit, clock.now) else { return false }
-        move(clock, to: max(clock.now, next))
-        clock.popDue()?.call()
+        // What one look told is handed out, with what was due then, before another look is taken:
+        // a callback that takes long makes the time late, not what came meanwhile.
+        if next > heardUntil { move(clock, to: max(clock.now, next)) }
+        clock.popDue(by: heardUntil)?.call()
         return true
     }
 

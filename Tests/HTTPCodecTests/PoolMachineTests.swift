@@ -140,6 +140,21 @@ import Testing
         check(&pool, ["open for c"]) { $0.ended("y", &$1) }
     }
 
+    @Test("of several, the one that has been idle longest makes room")
+    func oldest() {
+        var pool = pool(3)
+        for (call, origin) in [("a", "x"), ("b", "y"), ("c", "y")] {
+            check(&pool, ["open for \(call)"]) { _ = $0.request(call, to: origin, &$1) }
+        }
+        for (connection, origin) in [(2, "y"), (1, "x"), (3, "y")] {
+            check(&pool, []) { _ = $0.becameIdle(connection, of: origin, now: t0, &$1) }
+        }
+        for (call, closed) in [("d", 2), ("e", 1)] {
+            check(&pool, ["close \(closed)"]) { _ = $0.request(call, to: "z", &$1) }
+        }
+        #expect(pool.idleConnections == [3] && pool.waitingCount == 2)
+    }
+
     // MARK: - The race of addresses
 
     private typealias Race = AddressRaceMachine
@@ -203,33 +218,5 @@ import Testing
         _ = actions(&other) { $0.start(now: t0, &$1) }
         check(&other, [.abandon(0)]) { $0.stop(&$1) }
         check(&other, []) { $0.tick(now: t0 + .seconds(1), &$1) }
-    }
-
-    @Test("the end of a kept connection before any answer is nobody's fault, once")
-    func stale() {
-        let context = HTTPCodecContext()
-        func ended(
-            after responses: [String], isFailure: Bool, mayRepeat: Bool
-        ) -> ClientConnectionMachine.Outcome {
-            var machine = ClientConnectionMachine()
-            for response in responses {
-                let isAccepted = machine.startRequest(method: .get)
-                #expect(isAccepted)
-                var text = response
-                text.withUTF8 { _ = machine.receive(UnsafeRawBufferPointer($0), context) }
-            }
-            return machine.connectionEnded(isFailure: isFailure, mayRepeat: mayRepeat)
-        }
-        let whole = "HTTP/1.1 204 No Content\r\n\r\n"
-        #expect(ended(after: [whole], isFailure: false, mayRepeat: true) == .idle)
-        for isFailure in [true, false] {
-            #expect(ended(after: [whole, ""], isFailure: isFailure, mayRepeat: true) == .stale)
-            #expect(ended(after: [whole, ""], isFailure: isFailure, mayRepeat: false) == .lost)
-            #expect(ended(after: [whole, "H"], isFailure: isFailure, mayRepeat: true) == .lost)
-            #expect(ended(after: [""], isFailure: isFailure, mayRepeat: true) == .lost)
-        }
-        let endless = "HTTP/1.1 200 OK\r\n\r\n"
-        #expect(ended(after: [endless], isFailure: false, mayRepeat: true) == .complete)
-        #expect(ended(after: [endless], isFailure: true, mayRepeat: true) == .lost)
     }
 }
