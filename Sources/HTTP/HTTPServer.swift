@@ -30,7 +30,7 @@ public final class HTTPServer {
     let handler: Handler
     let headHandler: HeadHandler?
 
-    private var listeners: [TCPListener] = []
+    private var listeners: [any HTTPListening] = []
     /// Every open connection, at the index that its stream's tag says.
     private(set) var connections: [ServerConnection] = []
     private var isPaused = false
@@ -125,25 +125,43 @@ public final class HTTPServer {
         ) { [self] connection in
             serve(connection)  // the listener lets go of its closure when it closes
         }
-        listeners.append(listener)
-        if isPaused { listener.pause() }
+        attach(listener)
         return listener.localAddress
     }
 
     /// As ``listen(on:)``, but "every address" means every IPv4 address on a machine without IPv6.
     @discardableResult
     public func listenAnywhere(on address: SocketAddress) throws(UVError) -> SocketAddress {
+        try HTTPServer.anywhere(address) { address throws(UVError) in try listen(on: address) }
+    }
+
+    /// The same for listeners of other kinds, which `listen` opens.
+    public static func anywhere<Bound>(
+        _ address: SocketAddress, _ listen: (SocketAddress) throws(UVError) -> Bound
+    ) throws(UVError) -> Bound {
         do throws(UVError) {
-            return try listen(on: address)
+            return try listen(address)
         } catch {
             let lacksIPv6 = error.isLocal && error.kind != .addressInUse
             guard address.ipAddress == .anyV6, lacksIPv6 else { throw error }
-            return try listen(on: SocketAddress(.anyV4, port: address.port))
+            return try listen(SocketAddress(.anyV4, port: address.port))
         }
     }
 
+    /// Takes over a listener of any kind, whose connections come to ``serve(_:)``: it is paused
+    /// while the server has its fill, and closed when that drains or closes.
+    public func attach(_ listener: any HTTPListening) {
+        if isDraining { return listener.close() }
+        listeners.append(listener)
+        if isPaused { listener.pause() }
+    }
+
     /// The addresses in use.
-    public var addresses: [SocketAddress] { listeners.map(\.localAddress) }
+    public var addresses: [SocketAddress] { listeners.compactMap(\.boundAddress) }
+
+    /// Connections that a listener has accepted and prepares for ``serve(_:)``, which it counts
+    /// here: they are among the `maximumConnections`.
+    public var preparingCount = 0 { didSet { balance() } }
 
     /// How many connections are open.
     public var connectionCount: Int { connections.count }
@@ -160,9 +178,16 @@ public final class HTTPServer {
         let connection = StreamServerConnection(stream, server: self)
         connections.append(connection)
         connection.start()
-        if connections.count >= configuration.maximumConnections, !isPaused {
-            isPaused = true
-            for listener in listeners { listener.pause() }
+        balance()
+    }
+
+    /// Pauses listeners as long as the server has its fill.
+    private func balance() {
+        let isFull = connections.count + preparingCount >= configuration.maximumConnections
+        guard isFull != isPaused, !isDraining else { return }
+        isPaused = isFull
+        for listener in listeners {
+            if isFull { listener.pause() } else { listener.resume() }
         }
     }
 
@@ -175,10 +200,7 @@ public final class HTTPServer {
             connections[index].index = index
         }
         connections.removeLast()
-        if isPaused, !isDraining, connections.count < configuration.maximumConnections {
-            isPaused = false
-            for listener in listeners { listener.resume() }
-        }
+        balance()
         if isDraining, connections.isEmpty { finishDraining() }
         if hasQueuedMuch, !isDraining { giveMemoryBackSoon() }
     }

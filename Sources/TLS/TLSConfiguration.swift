@@ -70,6 +70,13 @@ public struct TLSConfiguration: Sendable {
     /// Whether sessions are resumed: tickets of TLS 1.3 (RFC 8446 §2.2) and 1.2 (RFC 5077).
     public var resumesSessions = true
 
+    /// The files that a context is made from, without what stands in folders.
+    public var files: [String] {
+        var files = identity.map { [$0.chainFile, $0.keyFile] } ?? []
+        if case .file(let path) = trust.source { files.append(path) }
+        return files
+    }
+
     /// A client that believes the system's authorities.
     public static func client(
         trust: Trust = .system, identity: Identity? = nil

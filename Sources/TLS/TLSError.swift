@@ -2,7 +2,8 @@
 public struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The reasons that programs tell apart; more may come.
     public struct Kind: Equatable, Hashable, Sendable {
-        let name: String
+        /// In a few words, such as `unknown issuer`.
+        public let name: String
 
         /// A certificate, key or authority of this side cannot be used.
         public static let configuration = Kind(name: "configuration")
@@ -24,6 +25,8 @@ public struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
         public static let timedOut = Kind(name: "handshake timed out")
         /// The connection ended without a close alert: something may be missing (RFC 8446 §6.1).
         public static let truncated = Kind(name: "truncated")
+        /// The connection below failed before the handshake had ended.
+        public static let connectionLost = Kind(name: "connection lost")
     }
 
     /// The reason that programs look at.

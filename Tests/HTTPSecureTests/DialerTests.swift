@@ -25,16 +25,11 @@ import Testing
                 responder.respond(status: 200, body: "secret\n")
             }
             let everywhere = SocketAddress(.anyV4, port: 0)
-            let listener = try TCPListener(loop: loop, address: everywhere) { connection in
-                _ = try? TLSConnection(over: connection, endpoint: serving, peer: "client") {
-                    if case .success = $1 { server.serve($0) }
-                }
-            }
+            let listener = try server.listen(on: everywhere, securedBy: serving)
             let client = HTTPClient(loop: loop, dialers: ["https": TLSDialer(dialing)])
-            body(client, listener.localAddress.port) {
+            body(client, listener.boundAddress?.port ?? 0) {
                 client.close()
                 server.close()
-                listener.close()
                 serving.close()
                 dialing.close()
             }

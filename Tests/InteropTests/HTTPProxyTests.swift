@@ -85,7 +85,7 @@ import Testing
             }
             let server = HTTPServer(loop: loop, router: router)
             let secured = try certificates.map { try SecuredEnds(loop, $0, server) }
-            let upstream = try secured?.listener.localAddress ?? server.listen(on: anyPort)
+            let upstream = try secured?.address ?? server.listen(on: anyPort)
             let client = HTTPClient(loop: loop, dialers: secured?.dialers ?? [:])
             let port = try freePort(loop)
             let proxy = try Running(name, try arguments(port, "\(upstream)"), loop: loop) {
@@ -155,7 +155,7 @@ extension HTTPServerRequest {
 
 /// TLS for our client and before our server.
 private final class SecuredEnds {
-    let listener: TCPListener
+    let address: SocketAddress?
     let dialers: [String: any HTTPDialer]
     private let endpoints: [TLSEndpoint]
 
@@ -164,16 +164,10 @@ private final class SecuredEnds {
         let outer = TLSEndpoint(loop: loop, context: try certificates.client())
         endpoints = [inner, outer]
         dialers = ["https": TLSDialer(outer)]
-        listener = try TCPListener(loop: loop, address: anyPort) { connection in
-            let stream = try? TLSConnection(over: connection, endpoint: inner, peer: "proxy") {
-                if case .success = $1 { server.serve($0) }
-            }
-            if stream == nil { connection.close() }
-        }
+        address = try server.listen(on: anyPort, securedBy: inner).boundAddress
     }
 
     func close() {
-        listener.close()
         for endpoint in endpoints { endpoint.close() }
     }
 }
