@@ -52,7 +52,8 @@ let package = Package(
         .target(
             name: "Instrument",
             dependencies: [
-                "HTTP", "HTTPCodec", "Result", "Telemetry", "JSONCodec", "Pacing", "Reactor",
+                "HTTP", "HTTPCodec", "HTTPSecure", "Result", "Telemetry", "JSONCodec", "Pacing",
+                "Reactor", "TLS",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -94,7 +95,7 @@ let package = Package(
             dependencies: [
                 "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",
                 "Instrument", "HTTP", "HTTPCodec", "Result", "Telemetry", "JSONCodec", "Pacing",
-                "Reactor",
+                "Reactor", "TLS",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

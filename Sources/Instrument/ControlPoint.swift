@@ -17,6 +17,7 @@ public final class ControlPoint {
     private let maxBodyBytes: Int64
     private let maxBodyMemory: Int64
     private let access: AccessRule
+    private let security: ServerSecurity?
     private var server: HTTPServer?
     private var meter: LoopMeter?
     /// When the process was started, by the wall clock, in seconds; read once, as clocks are set.
@@ -32,10 +33,13 @@ public final class ControlPoint {
     ///   - maxBodyBytes: content beyond it is answered with 413.
     ///   - maxBodyMemory: for content that is being received, of all connections together; what
     ///     finds no room is answered with 503, what never does with 413.
+    ///   - security: TLS on all that the role serves; nil for none.
     public init(
         loop: EventLoop, logger: Logger, allowFrom: AccessRule = AccessRule(),
-        maxBodyBytes: Int64 = 64 << 10, maxBodyMemory: Int64 = 64 << 20
+        maxBodyBytes: Int64 = 64 << 10, maxBodyMemory: Int64 = 64 << 20,
+        security: ServerSecurity? = nil
     ) {
+        self.security = security
         self.loop = loop
         self.logger = logger
         self.maxBodyBytes = min(maxBodyBytes, maxBodyMemory)
@@ -101,6 +105,7 @@ public final class ControlPoint {
             help: "Requests to this role's API from sources that --allow-from does not name.")
         text.sample(rejected, [("role", role)])
         CommonMetrics.write(.read(), start: processStart, to: &text)
+        security?.writeMetrics(role: role, to: &text)
         if let meter { CommonMetrics.write(meter, to: &text) }
     }
 
@@ -119,13 +124,25 @@ public final class ControlPoint {
         let server = makeServer(configuration)
         self.server = server
         do throws(UVError) {
-            let bound = try server.listenAnywhere(on: address)
-            logger.info("Server started on \(bound)")
+            let place = try open(server, on: address)
+            logger.info("Server started \(place)")
         } catch {
             server.close()
             throw error
         }
         meter = loop.meter()
+    }
+
+    /// Has a server of the role listen, as the API does: with TLS where there is a certificate.
+    ///
+    /// - Returns: the address in use, for a log: `on 127.0.0.1:80`, `with TLS on 127.0.0.1:443`.
+    /// - Throws: ``UVError`` with the address that cannot be had.
+    public func open(_ server: HTTPServer, on address: SocketAddress) throws(UVError) -> String {
+        guard let security else { return "on \(try server.listenAnywhere(on: address))" }
+        let bound = try HTTPServer.anywhere(address) { address throws(UVError) in
+            try security.listen(server, on: address)
+        }
+        return "with TLS on \(bound)"
     }
 
     private func makeServer(_ configuration: HTTPServerConfiguration) -> HTTPServer {
@@ -164,8 +181,12 @@ public final class ControlPoint {
 
     /// Stops listening and lets requests under way finish; `completion` comes once, afterwards.
     public func drain(grace: Duration, completion: @escaping () -> Void) {
-        guard let server else { return loop.enqueue(completion) }
-        server.drain(grace: grace, completion: completion)
+        let close = { [security] in
+            security?.close()
+            completion()
+        }
+        guard let server else { return loop.enqueue(close) }
+        server.drain(grace: grace, completion: close)
     }
 }
 

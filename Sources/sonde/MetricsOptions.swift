@@ -3,7 +3,7 @@ import Instrument
 import Logging
 import Reactor
 
-/// The API of a role that has one only when asked for.
+/// Where a role that has an API only when asked for serves it.
 struct MetricsOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -20,18 +20,32 @@ struct MetricsOptions: ParsableArguments {
             throw ValidationError("--allow-from: has no meaning without --metrics-listen")
         }
     }
+}
+
+/// The same for a role whose metrics are all that it serves: by TLS, under names of their own, as
+/// its `--cert` is what it shows where it dials.
+struct SecuredMetricsOptions: ParsableArguments {
+    @OptionGroup var metrics: MetricsOptions
+    @OptionGroup var security: TLSMetricsOptions
+
+    func validate() throws {
+        if metrics.metricsListen == nil, security.isGiven {
+            throw ValidationError("--metrics-cert: has no meaning without --metrics-listen")
+        }
+    }
 
     /// Begins to listen.
     /// - Parameter expose: adds the role's endpoints.
     /// - Returns: what the caller has to drain at its end; nil where nobody asked for it.
-    func listen(
-        _ loop: EventLoop, _ expose: (ControlPoint) -> Void
-    ) throws(UVError) -> ControlPoint? {
-        guard let metricsListen else { return nil }
+    /// - Throws: `UVError` with the address, ``Failure`` with the certificate.
+    func listen(_ loop: EventLoop, _ expose: (ControlPoint) -> Void) throws -> ControlPoint? {
+        guard let address = metrics.metricsListen else { return nil }
         let logger = Logger(label: "sonde") { _ in GoStyleLog() }
-        let control = ControlPoint(loop: loop, logger: logger, allowFrom: access.allowFrom)
+        let control = ControlPoint(
+            loop: loop, logger: logger, allowFrom: metrics.access.allowFrom,
+            security: try security.security(loop, logger))
         expose(control)
-        try control.listen(on: metricsListen)
+        try control.listen(on: address)
         return control
     }
 }

@@ -25,7 +25,8 @@ enum Rooms {
         "Result": Room(ours: ["JSONCodec", "Pacing", "Telemetry"], isPure: true),
         "Reactor": Room(ours: ["CLibuv", "Pacing"], external: ["Synchronization"]),
         "HTTP": Room(ours: ["HTTPCodec", "Pacing", "Reactor"], external: ["HTTPTypes"]),
-        "Instrument": Room(ours: below, external: ["HTTPTypes", "Logging"]),
+        "Instrument": Room(
+            ours: below.union(["HTTPSecure", "TLS"]), external: ["HTTPTypes", "Logging"]),
         "NetworkPolicy": Room(ours: instrument, external: ["HTTPTypes", "Logging"]),
         "EgressGateway": Room(ours: instrument, external: ["Logging"]),
         "ProxyReload": Room(ours: instrument, external: ["Logging"]),
@@ -36,7 +37,7 @@ enum Rooms {
         "Report": Room(ours: ["Telemetry"], isPure: true),
         "sonde": Room(
             ours: instrument.union([
-                "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report",
+                "EgressGateway", "LongLived", "NetworkPolicy", "ProxyReload", "Report", "TLS",
             ]),
             external: ["ArgumentParser", "Logging"]),
     ]

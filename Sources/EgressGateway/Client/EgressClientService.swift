@@ -18,11 +18,16 @@ public final class EgressClientService: Service {
     private(set) var stress: ConnectionStress?
     private var logged = [Int](repeating: 0, count: MissKind.allCases.count)
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on all that it serves by HTTP; nil for none.
     public convenience init(
-        loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger
+        loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
     ) {
-        self.init(loop: loop, configuration: configuration, logger: logger) {
+        self.init(
+            loop: loop, configuration: configuration, logger: logger, security: security
+        ) {
             WallClock(nanosecondsSinceEpoch: EventLoop.wallClockNanoseconds)
         }
     }
@@ -30,14 +35,14 @@ public final class EgressClientService: Service {
     /// - Parameter readWallClock: what the machine's clock says; it may be set at any moment.
     init(
         loop: EventLoop, configuration: EgressClientConfiguration, logger: Logger,
-        readWallClock: @escaping () -> WallClock
+        security: ServerSecurity? = nil, readWallClock: @escaping () -> WallClock
     ) {
         self.readWallClock = readWallClock
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         control = ControlPoint(
-            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom, security: security)
         control.common(
             role: "egw-client", isReady: { [unowned self] in isFinished },
             status: { [unowned self] in writeStatus(to: &$0) },

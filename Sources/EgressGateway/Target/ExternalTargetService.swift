@@ -27,13 +27,18 @@ public final class ExternalTargetService: Service {
     /// By the /24 (IPv4) or /64 (IPv6) of the source; nil for those beyond the limit.
     private(set) var rejected: [CIDR?: Int] = [:]
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: ExternalTargetConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on all that it serves by HTTP; nil for none.
+    public init(
+        loop: EventLoop, configuration: ExternalTargetConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         control = ControlPoint(
-            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom, security: security)
         onClose = { [unowned self] in closed($0) }
         control.common(
             role: "egw-external-target", status: { [unowned self] in writeStatus(to: &$0) },

@@ -30,13 +30,18 @@ public final class DelayingServer: Service {
     /// Requests that were not answered: their client was gone, or the grace was over.
     public private(set) var abandoned = 0
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: DelayingServerConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on all that it serves by HTTP; nil for none.
+    public init(
+        loop: EventLoop, configuration: DelayingServerConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         control = ControlPoint(
-            loop: loop, logger: logger, allowFrom: configuration.allowFrom)
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom, security: security)
         delays = .allocate(capacity: 1)
         delays.initialize(to: DeadlineHeap())
         random = .allocate(capacity: 1)
@@ -72,9 +77,9 @@ public final class DelayingServer: Service {
         self.server = server
         timer = Timer(loop: loop) { [unowned self] in answerDue() }
         do throws(UVError) {
-            let address = try server.listenAnywhere(on: configuration.listen)
+            let place = try control.open(server, on: configuration.listen)
             if let address = configuration.metricsListen { try control.listen(on: address) }
-            logger.info("Pod \(configuration.podID) listens on \(address)")
+            logger.info("Pod \(configuration.podID) listens \(place)")
         } catch {
             closeAll()
             throw error

@@ -20,14 +20,20 @@ public final class ClientService: Service {
     /// Of all runs.
     private var skipped = SkippedEntries()
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: ClientConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on the API; nil for none.
+    public init(
+        loop: EventLoop, configuration: ClientConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         control = ControlPoint(
             loop: loop, logger: logger, allowFrom: configuration.allowFrom,
-            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory)
+            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory,
+            security: security)
         control.post("/check") { [unowned self] in check($0, $1) }
         control.get("/results") { [unowned self] _, responder in
             responder.respond(

@@ -22,15 +22,21 @@ public final class ProxyService: Service {
     /// Of all runs.
     private var skipped = SkippedEntries()
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: ProxyConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on the API; nil for none.
+    public init(
+        loop: EventLoop, configuration: ProxyConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         exchange = ProxyExchange(loop: loop, configuration: configuration)
         control = ControlPoint(
             loop: loop, logger: logger, allowFrom: configuration.allowFrom,
-            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory)
+            maxBodyBytes: configuration.maxBodyBytes, maxBodyMemory: configuration.maxBodyMemory,
+            security: security)
         control.post("/initiate") { [unowned self] in initiate($0, $1) }
         control.get("/checkConnectionsStatus") { [unowned self] in
             respond(run?.isDelivered ?? false, $1)

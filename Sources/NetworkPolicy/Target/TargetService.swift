@@ -19,10 +19,15 @@ public final class TargetService: Service {
     private let configuration: TargetConfiguration
     private let control: ControlPoint
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: TargetConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on all that it serves by HTTP; nil for none.
+    public init(
+        loop: EventLoop, configuration: TargetConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.configuration = configuration
-        control = ControlPoint(loop: loop, logger: logger)
+        control = ControlPoint(loop: loop, logger: logger, security: security)
         control.router.otherwise { request, responder in
             if request.method == .get || request.method == .head {
                 responder.respond(status: 200)

@@ -49,13 +49,19 @@ public final class BackendService: Service {
     /// GETs that were answered.
     public private(set) var answered = 0
 
-    /// - Parameter loop: the service lives on it until ``drain(grace:completion:)`` has completed.
-    public init(loop: EventLoop, configuration: BackendConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - loop: the service lives on it until ``drain(grace:completion:)`` has completed.
+    ///   - security: TLS on all that it serves by HTTP; nil for none.
+    public init(
+        loop: EventLoop, configuration: BackendConfiguration, logger: Logger,
+        security: ServerSecurity? = nil
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.logger = logger
         body = Array("\(configuration.identifier)\n".utf8)
-        control = ControlPoint(loop: loop, logger: logger, allowFrom: configuration.allowFrom)
+        control = ControlPoint(
+            loop: loop, logger: logger, allowFrom: configuration.allowFrom, security: security)
         control.common(
             role: "reload-backend", status: { [unowned self] in writeStatus(to: &$0) },
             metrics: { [unowned self] in writeMetrics(to: &$0) })
@@ -83,9 +89,9 @@ public final class BackendService: Service {
         }
         self.server = server
         do throws(UVError) {
-            let address = try server.listenAnywhere(on: configuration.listen)
+            let place = try control.open(server, on: configuration.listen)
             if let address = configuration.metricsListen { try control.listen(on: address) }
-            logger.info("Backend \(configuration.identifier) listens on \(address)")
+            logger.info("Backend \(configuration.identifier) listens \(place)")
         } catch {
             close()
             throw error

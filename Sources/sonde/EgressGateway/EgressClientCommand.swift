@@ -50,6 +50,7 @@ struct EgressClientCommand: ParsableCommand {
 
     @OptionGroup(title: "Stress") var stress: StressOptions
     @OptionGroup(title: "Result") var output: ResultOptions
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -76,10 +77,11 @@ struct EgressClientCommand: ParsableCommand {
         EventLoop.raiseDescriptorLimit()
         let files = output.files
         var outcome: (client: EgressClientService, loop: EventLoop, record: RunRecord)?
-        try runService(service) { [configuration] loop, logger in
+        try runService(service) { [configuration, security] loop, logger in
             try files.open()
             let service = EgressClientService(
-                loop: loop, configuration: configuration, logger: logger)
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
             outcome = (service, loop, RunRecord(loop: loop))
             return service
         }

@@ -39,6 +39,7 @@ struct ExternalTargetCommand: ParsableCommand {
             valueName: "file"))
     var record: String?
 
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -51,9 +52,10 @@ struct ExternalTargetCommand: ParsableCommand {
         configuration.recordPath = record
         EventLoop.raiseDescriptorLimit()
         var target: ExternalTargetService?
-        try runService(service) { [configuration] loop, logger in
+        try runService(service) { [configuration, security] loop, logger in
             let service = ExternalTargetService(
-                loop: loop, configuration: configuration, logger: logger)
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
             target = service
             return service
         }

@@ -8,7 +8,7 @@ import Telemetry
 struct HoldRun {
     var configuration: HoldClientConfiguration
     var output: HoldOutputOptions
-    var metrics: MetricsOptions
+    var metrics: SecuredMetricsOptions
     /// How long to wait for the target's first success; nil for not at all.
     var waitLimit: Duration?
 
@@ -18,15 +18,15 @@ struct HoldRun {
         let files = ResultFiles([output.jsonPath, output.csvPath, output.reportPath])
         let client: HoldClient
         let waitFailure: String?
-        do throws(UVError) {
+        do {
             (client, waitFailure) = try hold(try EventLoop(), files)
-        } catch
+        } catch let error as UVError
             where error.operation == "listen on" && error.kind == .addressNotAvailable
             && configuration.sources.contains(where: { $0 == error.address?.ipAddress })
         {
             let source = error.address.map { "\($0.ipAddress)" } ?? ""
             throw Failure.system("--source-addr \(source): not an address of this machine")
-        } catch {
+        } catch let error as UVError {
             throw Failure(error)
         }
         if let waitFailure {
@@ -53,7 +53,7 @@ struct HoldRun {
     /// - Returns: the client when it has ended, and why the target was waited for in vain, if so.
     private func hold(
         _ loop: EventLoop, _ files: ResultFiles
-    ) throws(UVError) -> (HoldClient, String?) {
+    ) throws -> (HoldClient, String?) {
         try checkSources(loop)
         let writesLines =
             !output.quiet && !StandardStream.output.isTerminal && !files.takesStandardOutput

@@ -73,7 +73,7 @@ struct LongLivedClientCommand: ParsableCommand {
 
     @OptionGroup(title: "Connecting") var opening: OpeningOptions
     @OptionGroup(title: "Output") var output: HoldOutputOptions
-    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
+    @OptionGroup(title: "Metrics") var metrics: SecuredMetricsOptions
 
     func validate() throws {
         if let first = opening.sourceAddr.first {

@@ -60,6 +60,7 @@ struct LongLivedServerCommand: ParsableCommand {
             "Where /metrics and /status are served (default: nowhere).", valueName: "address:port"))
     var metricsListen: SocketAddress?
 
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Access") var access: AccessOptions
 
     @Option(help: ArgumentHelp("Decides about the delays (default: the clock).", valueName: "seed"))
@@ -98,8 +99,11 @@ struct LongLivedServerCommand: ParsableCommand {
         configuration.seed = seed ?? UInt64(bitPattern: EventLoop.wallClockNanoseconds)
         EventLoop.raiseDescriptorLimit()
         var server: DelayingServer?
-        try runService(logLevel: logLevel, grace: grace.duration) { [configuration] loop, logger in
-            let service = DelayingServer(loop: loop, configuration: configuration, logger: logger)
+        try runService(logLevel: logLevel, grace: grace.duration) {
+            [configuration, security] loop, logger in
+            let service = DelayingServer(
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
             server = service
             return service
         }

@@ -28,6 +28,7 @@ struct NetworkPolicyClientCommand: ParsableCommand {
             """, valueName: "size"))
     var maxBodyMemory = ByteSize(64 << 20)
 
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -36,8 +37,10 @@ struct NetworkPolicyClientCommand: ParsableCommand {
         configuration.listen = listen
         configuration.allowFrom = access.allowFrom
         configuration.maxBodyMemory = maxBodyMemory.bytes
-        try runService(service) { loop, logger in
-            ClientService(loop: loop, configuration: configuration, logger: logger)
+        try runService(service) { [security] loop, logger in
+            ClientService(
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
         }
     }
 }

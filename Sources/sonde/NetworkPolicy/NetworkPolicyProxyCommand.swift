@@ -48,6 +48,7 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
             """, valueName: "size"))
     var maxBodyMemory = ByteSize(512 << 20)
 
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -67,8 +68,10 @@ struct NetworkPolicyProxyCommand: ParsableCommand {
         configuration.requestTimeout = timeout.duration
         configuration.giveUp = giveUp.duration
         configuration.logsResults = logResults
-        try runService(service) { [configuration] loop, logger in
-            ProxyService(loop: loop, configuration: configuration, logger: logger)
+        try runService(service) { [configuration, security] loop, logger in
+            ProxyService(
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
         }
     }
 }

@@ -31,6 +31,7 @@ struct BackendCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Between a request and its answer.", valueName: "time"))
     var delay = NonnegativeDuration(.zero)
 
+    @OptionGroup(title: "TLS") var security: TLSListenOptions
     @OptionGroup(title: "Metrics") var metrics: MetricsOptions
     @OptionGroup(title: "Service") var service: ServiceOptions
 
@@ -46,9 +47,10 @@ struct BackendCommand: ParsableCommand {
         }
         EventLoop.raiseDescriptorLimit()
         var backend: BackendService?
-        try runService(service) { [configuration] loop, logger in
+        try runService(service) { [configuration, security] loop, logger in
             let service = BackendService(
-                loop: loop, configuration: configuration, logger: logger)
+                loop: loop, configuration: configuration, logger: logger,
+                security: try security.security(loop, logger))
             backend = service
             return service
         }

@@ -108,7 +108,7 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "No line for each request, and no live display: only the summary.")
     var quiet = false
 
-    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
+    @OptionGroup(title: "Metrics") var metrics: SecuredMetricsOptions
 
     func validate() throws {
         if let rate, !(rate > 0 && rate <= BenchConfiguration.highestRate) {

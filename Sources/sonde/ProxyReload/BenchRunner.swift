@@ -10,7 +10,7 @@ struct BenchRunner {
     var isQuiet: Bool
     /// Opened once the host is known: a mistyped one leaves earlier results as they were.
     var outputs: ResultFiles
-    var metrics: MetricsOptions
+    var metrics: SecuredMetricsOptions
 
     func run() throws -> BenchReport {
         var outcome: Result<BenchReport, BenchFailure>?
