@@ -3,8 +3,8 @@ import Pacing
 
 /// A single-threaded event loop on libuv.
 ///
-/// A loop and everything opened on it belong to the thread that runs it; the only door from other
-/// threads is ``Wakeup``. There is no global and no default loop.
+/// A loop and everything opened on it belong to the thread that runs it; the doors from other
+/// threads are ``LoopPoster`` and ``Wakeup``. There is no global and no default loop.
 ///
 ///     let loop = try EventLoop()
 ///     let listener = try TCPListener(loop: loop, address: address) { connection in … }
@@ -132,8 +132,8 @@ public final class EventLoop {
         return uv_loop_alive(raw) != 0
     }
 
-    /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others use
-    /// a ``Wakeup``.
+    /// Makes ``run()`` return after the current turn. Only from the loop's own thread; others
+    /// have it called through a ``LoopPoster``.
     public func stop() {
         if let virtualClock { return stopVirtually(virtualClock) }
         uv_stop(raw)

@@ -1,6 +1,7 @@
 import CLibuv
 
-/// Wakes a loop from another thread: the only part of the reactor that may leave its thread.
+/// Wakes a loop from another thread; with ``LoopPoster``, which brings work along, the only part of
+/// the reactor that may leave its thread.
 ///
 /// Several ``wake()`` calls before the loop gets to run may be answered by one callback.
 public final class Wakeup: Sendable {
@@ -16,6 +17,12 @@ public final class Wakeup: Sendable {
     /// thread; from a signal handler too.
     public func wake() {
         sonde_gate_send(door.gate, door.handle.raw)
+    }
+
+    /// Whether it keeps ``EventLoop/run()`` from returning; true at first. Only on the loop's
+    /// thread.
+    public func setKeepsLoopAlive(_ keeps: Bool) {
+        door.handle.keepsLoopAlive = keeps
     }
 
     /// Gives the handle back. Only on the loop's thread. Idempotent.

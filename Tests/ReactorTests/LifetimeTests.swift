@@ -34,6 +34,8 @@ import Darwin
         #expect(watched == nil)
         try check("wakeup") { try Wakeup(loop: $0) {}.close }
         #expect(watched == nil)
+        try check("poster") { try LoopPoster(loop: $0).close }
+        #expect(watched == nil)
         try check("listener") { try TCPListener(loop: $0, address: anyPort) { _ in }.close }
         #expect(watched == nil)
         try check("look-up") { Resolver.resolve("localhost", port: 1, loop: $0) { _ in }.cancel }
