@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit embedding lab lint test-asan bench bench-micro thresholds clean \
+.PHONY: help demo build test unit embedding lab lint docs test-asan test-tsan bench bench-micro thresholds clean \
     build-needs test-needs bench-needs
 # The steps of `make test` share .build and the machine's cores: one after the other.
 .NOTPARALLEL:
@@ -142,6 +142,16 @@ test-asan: build-needs ## Run the unit tests under the address sanitizer
 	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Support/leaks.txt \
 	    swift test $(TESTS) --sanitize=address --scratch-path .build-asan $(ARGS)
 
+# What other threads do to a loop: post, wakeups, work off the loop.
+test-tsan: build-needs ## Run the tests that use threads under the thread sanitizer
+	@echo "== tests with threads under the thread sanitizer"
+	@swift test $(TESTS) --sanitize=thread --scratch-path .build-tsan \
+	    --filter 'PostTests|LoopTests|LifetimeTests' $(ARGS)
+
+docs: build-needs ## Build the documentation of the libraries into .build/docs; warnings are errors
+	@echo "== docs"
+	@python3 Tests/Support/docs.py
+
 # Figures for this machine; nothing else should run meanwhile.
 bench: build bench-needs ## Measure every claim beside its peer; writes results and README (15 min)
 	@python3 Benchmarks/bench/bench.py
@@ -160,7 +170,7 @@ thresholds: build-needs bench-needs ## Fail when codec or pacing take a quarter 
 	@python3 Benchmarks/bench/thresholds.py $(ARGS)
 
 clean: ## Remove everything that was built
-	@rm -rf .build .build-asan .build-embedding .build-optimized .build-tools Benchmarks/.build
+	@rm -rf .build .build-asan .build-tsan .build-embedding .build-optimized .build-tools Benchmarks/.build
 
 build-needs:
 	@Tests/Support/install.sh $(BUILD_NEEDS)

@@ -3,7 +3,7 @@ import HTTPTypes
 import Pacing
 import Reactor
 
-/// An HTTP/1.1 client on an ``EventLoop``, with connections kept and reused per origin.
+/// An HTTP/1.1 client on an `EventLoop`, with connections kept and reused per origin.
 ///
 ///     let client = HTTPClient(loop: loop)
 ///     let request = HTTPRequest(

@@ -2,7 +2,7 @@ import HTTPCodec
 import Pacing
 import Reactor
 
-/// An HTTP/1.1 server on an ``EventLoop``.
+/// An HTTP/1.1 server on an `EventLoop`.
 ///
 ///     let server = HTTPServer(loop: loop) { request, responder in
 ///         responder.respond(status: 200, body: "hello\n")
@@ -116,7 +116,7 @@ public final class HTTPServer {
     /// Listens on one more address; port 0 lets the kernel choose.
     ///
     /// - Returns: the address in use.
-    /// - Throws: ``UVError`` with the address: in use, not of this machine, not permitted.
+    /// - Throws: `UVError` with the address: in use, not of this machine, not permitted.
     @discardableResult
     public func listen(on address: SocketAddress) throws(UVError) -> SocketAddress {
         let listener = try TCPListener(

@@ -3,7 +3,7 @@ import Reactor
 
 /// What an ``HTTPServer`` allows its peers. Every value has a default fit for an open network.
 public struct HTTPServerConfiguration {
-    /// Sizes of heads and content; see ``HTTPLimits`` for the defaults and their statuses.
+    /// Sizes of heads and content; see `HTTPLimits` for the defaults and their statuses.
     public var limits = HTTPLimits()
     /// From the first byte of a head (or from accepting) to its end; then 408, or a plain close
     /// where nothing has come. Not extended by trickling bytes.

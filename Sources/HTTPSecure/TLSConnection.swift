@@ -10,7 +10,7 @@ where Transport: Equatable {
     /// TLS itself failed, or was cut short.
     case tls(TLSError)
 
-    /// See ``StreamFailure``.
+    /// See `StreamFailure`.
     public var isLocal: Bool {
         switch self {
         case .transport(let error): error.isLocal
@@ -97,17 +97,17 @@ where Lower.Failure: Equatable {
 
     /// What both sides agreed on; nil until they have.
     public private(set) var session: TLSSession?
-    /// See ``ByteStream``.
+    /// See `ByteStream`.
     public var context: AnyObject?
-    /// See ``ByteStream``.
+    /// See `ByteStream`.
     public var tag = 0
-    /// Gets plaintext; see ``ByteStream``.
+    /// Gets plaintext; see `ByteStream`.
     public var onRead: ((TLSConnection, UnsafeRawBufferPointer) -> Void)?
-    /// Nil for the peer's close alert; see ``ByteStream``.
+    /// Nil for the peer's close alert; see `ByteStream`.
     public var onEnd: ((TLSConnection, Failure?) -> Void)?
-    /// See ``ByteStream``.
+    /// See `ByteStream`.
     public var onWritable: ((TLSConnection) -> Void)?
-    /// See ``ByteStream``.
+    /// See `ByteStream`.
     public var onClose: ((TLSConnection) -> Void)?
     private var onHandshake: ((TLSConnection, Result<TLSSession, Failure>) -> Void)?
 
@@ -123,19 +123,19 @@ where Lower.Failure: Equatable {
     public var isSecure: Bool { true }
     /// Encrypted bytes that the kernel has not taken.
     public var unsentBytes: Int { lower.unsentBytes }
-    /// Encrypted bytes that the peer has confirmed; see ``ByteStream``.
+    /// Encrypted bytes that the peer has confirmed; see `ByteStream`.
     public var takenBytes: Int64 { lower.takenBytes }
-    /// What waits, deciphered or not; see ``ByteStream``.
+    /// What waits, deciphered or not; see `ByteStream`.
     public var unreadBytes: Int { waiting.count + lower.unreadBytes }
 
     /// Begins the handshake on a stream that is open and has no callbacks of its own.
     ///
     /// - Parameters:
     ///   - peer: how sentences name the other end, and by what sessions are resumed.
-    ///   - serverName: see ``TLSMachine/init(context:peer:serverName:)``.
+    ///   - serverName: see `TLSMachine`.
     ///   - onHandshake: called once, never before this has returned, unless ``close()`` comes
     ///     first. After a failure the connection closes itself.
-    /// - Throws: ``TLSError`` when the session cannot be made; the stream stays as it was.
+    /// - Throws: `TLSError` when the session cannot be made; the stream stays as it was.
     public init(
         over lower: Lower, endpoint: TLSEndpoint, peer: String, serverName: String? = nil,
         onHandshake: @escaping (TLSConnection, Result<TLSSession, Failure>) -> Void
@@ -166,7 +166,7 @@ where Lower.Failure: Equatable {
 
     // MARK: - ByteStream
 
-    /// See ``ByteStream``; what came meanwhile is delivered in the next turn.
+    /// See `ByteStream`; what came meanwhile is delivered in the next turn.
     public func resumeReading() {
         guard !isReading, state == .open else { return }
         isReading = true
@@ -174,14 +174,14 @@ where Lower.Failure: Equatable {
         loop.enqueue { [self] in deliverWaiting() }
     }
 
-    /// See ``ByteStream``.
+    /// See `ByteStream`.
     public func pauseReading() {
         guard isReading else { return }
         isReading = false
         lower.pauseReading()
     }
 
-    /// See ``ByteStream``; before the handshake has ended it answers `closed`.
+    /// See `ByteStream`; before the handshake has ended it answers `closed`.
     @discardableResult
     public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
         guard state == .open else { return .closed }

@@ -25,7 +25,7 @@ public struct JSONWriter {
 
     // MARK: Containers
 
-    /// Opens an object; members follow as ``key(_:)-swift.method`` and one value each.
+    /// Opens an object; members follow as ``key(_:)-(String)`` and one value each.
     public mutating func beginObject() { open(UInt8(ascii: "{")) }
     /// Closes the innermost object.
     public mutating func endObject() { close(UInt8(ascii: "}")) }

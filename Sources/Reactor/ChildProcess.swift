@@ -22,7 +22,7 @@ public final class ChildProcess {
         case inherited
         /// Both to this process's standard error, for programs whose own output is data.
         case standardError
-        /// Both to ``onLine``. The pipe ends with the child: what its own children write later
+        /// Both to `onLine`. The pipe ends with the child: what its own children write later
         /// meets a closed pipe.
         case captured
     }

@@ -5,7 +5,7 @@ import CLibuv
 /// Errors that the network reports about earlier datagrams (a port where nobody listens) go to
 /// ``onError``; the socket stays open. IPv6 sockets take IPv4 as well, as ``TCPListener`` does.
 public final class UDPSocket {
-    /// What became of a datagram given to ``send(_:to:)``.
+    /// What became of a datagram given to ``UDPSocket``.
     public enum SendOutcome: Equatable, Sendable {
         /// The kernel has it.
         case sent

@@ -48,7 +48,8 @@ enum Rooms {
     ]
 
     static let topLevel: Set<String> = [
-        ".ci", ".dockerignore", ".gitignore", ".swift-format", "Benchmarks", "CONTRIBUTING.md",
+        ".ci", ".dockerignore", ".gitignore", ".spi.yml", ".swift-format", "Benchmarks",
+        "CHANGELOG.md", "CONTRIBUTING.md",
         "Containerfile", "LICENSE", "Makefile", "Package.swift", "README.md", "Sources", "Tests",
         "charts",
     ]
@@ -102,6 +103,7 @@ func strayFindings(paths: [String]) -> [Finding] {
         let belongs =
             others.contains(parts[2...].joined(separator: "/"))
             || path.hasSuffix(".swift") && parts[1] != "CLibuv"
+            || parts.count == 4 && parts[2] == "\(parts[1]).docc" && path.hasSuffix(".md")
         return belongs ? nil : Finding(path: path, line: 1, what: "stray in \(parts[1])")
     }
 }

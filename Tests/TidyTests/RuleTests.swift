@@ -68,6 +68,20 @@ import Testing
         #expect(strayFindings(paths: bad).map(\.path) == bad)
     }
 
+    @Test("code of an article that stands in no test is named")
+    func articleCode() {
+        let test = SourceText(path: "Tests/A.swift", text: "func a() {\n\n    let b = 1\n}\n")
+        func findings(_ code: String) -> [Int] {
+            let article = SourceText(
+                path: "Sources/A/A.docc/A.md", text: "# A\n\n```swift\n\(code)\n```\n")
+            return articleFindings(article, tests: [test]).map(\.line)
+        }
+        #expect(findings("let b = 1") == [])
+        #expect(findings("func a() {\nlet b = 1") == [])
+        #expect(findings("let b = 2") == [3])
+        #expect(findings("let b") == [3])
+    }
+
     @Test("what .gitignore names is not looked at, at any depth")
     func ignored() {
         let patterns = [".build*", "*.o", "__pycache__/", "/demo.json"]

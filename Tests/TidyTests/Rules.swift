@@ -105,3 +105,30 @@ extension Substring {
         }
     }
 }
+
+/// Fails on code in an article that stands in no test: what is printed there must build and run.
+///
+/// - Parameter tests: in which each block of code stands line by line, indentation and empty lines
+///   aside.
+func articleFindings(_ article: SourceText, tests: [SourceText]) -> [Finding] {
+    func essence(_ lines: some Sequence<Substring>) -> [String] {
+        lines.map { line in
+            String(line.drop { $0 == " " })
+        }.filter { !$0.isEmpty }
+    }
+    let built = tests.map { "\n" + essence($0.lines).joined(separator: "\n") + "\n" }
+    var findings: [Finding] = []
+    var opening: Int?
+    for (index, line) in article.lines.enumerated() where line.hasPrefix("```") {
+        guard let start = opening else {
+            opening = index
+            continue
+        }
+        opening = nil
+        let code = essence(article.lines[(start + 1)..<index]).joined(separator: "\n")
+        if !built.contains(where: { $0.contains("\n" + code + "\n") }) {
+            findings.append(article.finding(line: start, "this code stands in no test"))
+        }
+    }
+    return findings
+}

@@ -53,6 +53,14 @@ import Testing
         expectNone(strayFindings(paths: paths))
     }
 
+    @Test("the code of every article is built and run by a test")
+    func articles() throws {
+        let articles = try paths.filter { $0.contains(".docc/") }.map(Repository.source)
+        let tests = swift.filter { $0.path.hasPrefix("Tests/") }
+        #expect(articles.contains { $0.lines.contains("```swift") })
+        expectNone(articles.flatMap { articleFindings($0, tests: tests) })
+    }
+
     private func expectNone(_ findings: [Finding]) {
         for finding in findings { Issue.record("\(finding)") }
     }
