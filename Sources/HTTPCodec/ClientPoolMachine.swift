@@ -48,39 +48,51 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     }
 
     /// What there is of one origin; forgotten with its last connection.
-    private struct Site {
-        var count = 0
+    @usableFromInline
+    struct Site {
+        @usableFromInline var count = 0
         /// The one used last at the end.
-        var idle: [(connection: Connection, token: DeadlineToken)] = []
+        @usableFromInline var idle: [(connection: Connection, token: DeadlineToken)] = []
+
+        @inlinable
+        init() {}
     }
 
-    private let limits: Limits
-    private var sites: [Origin: Site] = [:]
-    private var deadlines: DeadlineQueue<(Origin, Connection)>
-    private var waiting = WaitingLine<Origin, Call>()
+    @usableFromInline let limits: Limits
+    @usableFromInline var sites: [Origin: Site] = [:]
+    @usableFromInline var deadlines: DeadlineQueue<(Origin, Connection)>
+    @usableFromInline var waiting = WaitingLine<Origin, Call>()
 
-    /// Connections that are open or being opened, idle ones included.
-    public private(set) var connectionCount = 0
+    @usableFromInline var openCount = 0
 
     /// Without connections.
+    @inlinable
     public init(limits: Limits) {
         self.limits = limits
         deadlines = DeadlineQueue(timeout: limits.idleTime)
     }
 
+    /// Connections that are open or being opened, idle ones included.
+    @inlinable
+    public var connectionCount: Int { openCount }
     /// How many connections are idle.
+    @inlinable
     public var idleCount: Int { deadlines.count }
     /// All that are idle.
+    @inlinable
     public var idleConnections: [Connection] {
         sites.values.flatMap { $0.idle.map(\.connection) }
     }
     /// How many requests wait for a connection.
+    @inlinable
     public var waitingCount: Int { waiting.count }
     /// When the next idle connection has been kept for long enough.
+    @inlinable
     public var nextDeadline: Instant? { deadlines.nextDeadline }
 
     /// A request wants a connection.
     /// - Returns: its ticket where it has to wait, for ``withdraw(_:)``.
+    @inlinable
     public mutating func request(
         _ call: Call, to origin: Origin, _ actions: inout [Action]
     ) -> UInt64? {
@@ -100,10 +112,12 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     }
 
     /// A request waits no longer.
+    @inlinable
     public mutating func withdraw(_ ticket: UInt64) { waiting.remove(ticket) }
 
     /// A connection can be used again.
     /// - Returns: by what it is known while it is kept idle, for ``forget(_:of:)``.
+    @inlinable
     public mutating func becameIdle(
         _ connection: Connection, of origin: Origin, now: Instant, _ actions: inout [Action]
     ) -> DeadlineToken? {
@@ -123,15 +137,17 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     }
 
     /// An idle connection is closing by itself: nobody is to get it any more.
+    @inlinable
     public mutating func forget(_ token: DeadlineToken, of origin: Origin) {
         deadlines.cancel(token)
         sites[origin]?.idle.removeAll { $0.token == token }
     }
 
     /// A connection is gone, or could not be had.
+    @inlinable
     public mutating func ended(_ origin: Origin, _ actions: inout [Action]) {
         count(origin, -1)
-        guard connectionCount < limits.connections,
+        guard openCount < limits.connections,
             let (call, next) = waiting.popFirst(where: { [sites, limits] in
                 sites[$0]?.count ?? 0 < limits.connectionsPerOrigin
             })
@@ -141,13 +157,15 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
     }
 
     /// Closes what was idle for its time.
+    @inlinable
     public mutating func tick(now: Instant, _ actions: inout [Action]) {
         while closeOldest(now: now, &actions) {}
     }
 
     /// Closes the connection that has been idle longest, where its time is over; whether it was.
+    @inlinable
     @discardableResult
-    private mutating func closeOldest(now: Instant, _ actions: inout [Action]) -> Bool {
+    mutating func closeOldest(now: Instant, _ actions: inout [Action]) -> Bool {
         guard let (origin, connection) = deadlines.popExpired(now: now) else { return false }
         // The oldest of its origin stands first.
         sites[origin]?.idle.removeFirst()
@@ -155,16 +173,19 @@ public struct ClientPoolMachine<Origin: Hashable, Connection, Call>: Machine {
         return true
     }
 
-    private func isFull(_ origin: Origin) -> Bool {
+    @inlinable
+    func isFull(_ origin: Origin) -> Bool {
         sites[origin]?.count ?? 0 >= limits.connectionsPerOrigin
     }
 
-    private func hasRoom(_ origin: Origin) -> Bool {
-        connectionCount < limits.connections && !isFull(origin)
+    @inlinable
+    func hasRoom(_ origin: Origin) -> Bool {
+        openCount < limits.connections && !isFull(origin)
     }
 
-    private mutating func count(_ origin: Origin, _ change: Int) {
-        connectionCount += change
+    @inlinable
+    mutating func count(_ origin: Origin, _ change: Int) {
+        openCount += change
         sites[origin, default: Site()].count += change
         if change < 0, sites[origin]?.count == 0 { sites[origin] = nil }
     }

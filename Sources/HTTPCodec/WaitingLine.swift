@@ -2,11 +2,17 @@
 ///
 /// But for passing somebody over, every operation is O(1), spread over many: a ticket that is given
 /// back or served stays where it was in the lines, and is passed over or cleared away later.
+@usableFromInline
 struct WaitingLine<Key: Hashable, Waiter> {
-    private struct Line {
-        var tickets: [UInt64] = []
-        var first = 0
+    @usableFromInline
+    struct Line {
+        @usableFromInline var tickets: [UInt64]
+        @usableFromInline var first = 0
 
+        @inlinable
+        init(tickets: [UInt64] = []) { self.tickets = tickets }
+
+        @inlinable
         mutating func next() -> UInt64? {
             guard first < tickets.count else { return nil }
             defer { first += 1 }
@@ -14,25 +20,32 @@ struct WaitingLine<Key: Hashable, Waiter> {
         }
 
         /// The last ones that were taken, before what is next.
+        @inlinable
         mutating func putBack(_ taken: [UInt64]) {
             tickets.replaceSubrange(..<first, with: taken)
             first = 0
         }
     }
 
-    private var waiters: [UInt64: (key: Key, waiter: Waiter)] = [:]
-    private var all = Line()
-    private var lines: [Key: Line] = [:]
-    private var lastTicket: UInt64 = 0
+    @usableFromInline var waiters: [UInt64: (key: Key, waiter: Waiter)] = [:]
+    @usableFromInline var all = Line()
+    @usableFromInline var lines: [Key: Line] = [:]
+    @usableFromInline var lastTicket: UInt64 = 0
     /// Tickets in `all` or in one of `lines` for which nobody waits.
-    private var stale = 0
+    @usableFromInline var stale = 0
 
+    @inlinable
     var isEmpty: Bool { waiters.isEmpty }
+    @inlinable
     var count: Int { waiters.count }
     /// Of memory: tickets in both kinds of lines.
     var ticketCount: Int { lines.values.reduce(all.tickets.count) { $0 + $1.tickets.count } }
 
+    @inlinable
+    init() {}
+
     /// - Returns: the ticket for ``remove(_:)``.
+    @inlinable
     mutating func append(_ waiter: Waiter, _ key: Key) -> UInt64 {
         lastTicket += 1
         waiters[lastTicket] = (key, waiter)
@@ -42,13 +55,16 @@ struct WaitingLine<Key: Hashable, Waiter> {
     }
 
     /// Somebody waits no longer; does nothing for who has been served.
+    @inlinable
     mutating func remove(_ ticket: UInt64) {
         if serve(ticket) != nil { clearAway() }
     }
 
+    @inlinable
     mutating func popFirst() -> Waiter? { popFirst { _ in true }?.waiter }
 
     /// The first of those for whom there is something to be had.
+    @inlinable
     mutating func popFirst(where canServe: (Key) -> Bool) -> (waiter: Waiter, key: Key)? {
         // Whoever was passed over stays where he was.
         var passed: [UInt64] = []
@@ -67,10 +83,12 @@ struct WaitingLine<Key: Hashable, Waiter> {
     }
 
     /// Whether somebody waits for whom there is something to be had.
+    @inlinable
     func hasWaiter(where canServe: (Key) -> Bool) -> Bool {
         !waiters.isEmpty && waiters.values.contains { canServe($0.key) }
     }
 
+    @inlinable
     mutating func popFirst(of key: Key) -> Waiter? {
         if waiters.isEmpty { return nil }
         while let ticket = lines[key]?.next() {
@@ -81,14 +99,16 @@ struct WaitingLine<Key: Hashable, Waiter> {
         return nil
     }
 
-    private mutating func serve(_ ticket: UInt64) -> Waiter? {
+    @inlinable
+    mutating func serve(_ ticket: UInt64) -> Waiter? {
         guard let entry = waiters.removeValue(forKey: ticket) else { return nil }
         stale += 1
         return entry.waiter
     }
 
     /// Goes through all lines when at least half of what is in them is stale.
-    private mutating func clearAway() {
+    @inlinable
+    mutating func clearAway() {
         guard stale > waiters.count + 16 else { return }
         stale = 0
         all = cleared(all)
@@ -98,7 +118,8 @@ struct WaitingLine<Key: Hashable, Waiter> {
         }
     }
 
-    private func cleared(_ line: Line) -> Line {
+    @inlinable
+    func cleared(_ line: Line) -> Line {
         Line(tickets: line.tickets[line.first...].filter { waiters[$0] != nil })
     }
 }
