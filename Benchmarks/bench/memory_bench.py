@@ -28,5 +28,5 @@ def idle_clients():
             mean(server.memory(kind) for server in servers) / 1e6
             for kind in ("Pss", "Rss", "Anonymous"))
     yield Figure(f"idle client, one of {PODS}, proportional set", proportional, "MB",
-                 bar=("≤", 1.2), floor=f"{anonymous:.2f} MB anonymous")
+                 bar=("≤", 1.3), floor=f"{anonymous:.2f} MB anonymous")
     yield Figure("idle client, resident", resident, "MB", bar=("≤", 13))
