@@ -83,17 +83,17 @@ func withVirtualClient(
     client.resolve = { host, port, loop, completion in
         let addresses = host.split(separator: "_").compactMap { IPAddress(String($0)) }
             .map { SocketAddress($0, port: port) }
-        var isWanted = true
         // A look-up of a second, for names that say so.
-        let timer = Timer(loop: loop) {
-            if isWanted { completion(.success(addresses)) }
-            isWanted = false
+        var timer: Timer?
+        timer = Timer(loop: loop) {
+            timer?.close()
+            timer = nil
+            completion(.success(addresses))
         }
-        timer.schedule(after: host.hasSuffix("_slow") ? .seconds(1) : .zero)
-        loop.enqueue {}
+        timer?.schedule(after: host.hasSuffix("_slow") ? .seconds(1) : .zero)
         return {
-            isWanted = false
-            timer.close()
+            timer?.close()
+            timer = nil
         }
     }
     defer { client.resolve = HTTPClient.lookUp }
@@ -102,6 +102,7 @@ func withVirtualClient(
     network.forget()
     loop.advance(by: .seconds(3600))
     #expect(client.connectionCount == 0 && client.idleConnectionCount == 0)
+    #expect(throws: Never.self, "a handle was left open") { try loop.close() }
 }
 
 /// A request without content to the host and to nothing in particular of it.
