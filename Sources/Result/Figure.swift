@@ -1,7 +1,7 @@
 import Telemetry
 
 /// One quantity that an instrument finds: declared once, and read by every form of a result.
-public struct Figure: Equatable, Sendable {
+public struct Figure: Sendable {
     /// Its name in documents, thresholds and CSV: lower case, the unit last (`delayms`).
     public let key: String
     /// Its name for people, without the unit.
@@ -15,12 +15,12 @@ public struct Figure: Equatable, Sendable {
     /// Whether it comes with the bounds between which the truth lies.
     public let hasBounds: Bool
     /// Its family in the Prometheus text; nil where it is not exported.
-    public let metric: String?
+    public let metric: StaticString?
 
     /// A declaration; see the properties.
     public init(
         _ key: String, _ title: String, _ unit: Unit = .count, merging: Merging,
-        hasBounds: Bool = false, metric: String? = nil, help: String
+        hasBounds: Bool = false, metric: StaticString? = nil, help: String
     ) {
         self.key = key
         self.title = title

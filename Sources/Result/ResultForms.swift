@@ -64,54 +64,31 @@ extension RunResult {
     /// Metrics in Prometheus' text form: every figure that is a number and has a metric's name.
     /// What is not known has no sample. A push gateway or a node's textfile collector takes it.
     public var prometheus: [UInt8] {
-        var text = ""
-        func family(_ figure: Figure, _ samples: [(labels: String, measure: Measure)]) {
+        var text = PrometheusText()
+        func family(_ figure: Figure, _ samples: [(PrometheusText.Labels, Measure)]) {
             guard let metric = figure.metric else { return }
-            let known = samples.filter { $0.measure.value?.double != nil }
+            let known = samples.filter { $0.1.value?.double != nil }
             if known.isEmpty { return }
-            let isCounter = metric.hasSuffix("_total")
-            text += "# HELP \(metric) \(figure.help)\n"
-            text += "# TYPE \(metric) \(isCounter ? "counter" : "gauge")\n"
+            let isCounter = "\(metric)".hasSuffix("_total")
+            text.family(metric, isCounter ? .counter : .gauge, help: figure.help)
             for (labels, measure) in known {
-                text += "\(metric)\(labels) \(Self.sample(measure, figure.unit))\n"
+                switch measure.value {
+                case .integer(let value)?: text.sample(value, labels)
+                default: text.sample(figure.unit.inBaseUnits(measure.value?.double), labels)
+                }
             }
         }
-        for figure in kind.figures { family(figure, [("", self[figure])]) }
+        for figure in kind.figures { family(figure, [([], self[figure])]) }
         for breakdown in kind.breakdowns {
             for column in breakdown.columns {
                 family(
                     column,
-                    rows(breakdown).map { row in
-                        let label = Self.escaped(row)
-                        return (
-                            "{\(breakdown.label)=\"\(label)\"}", self[breakdown, row, column]
-                        )
+                    rows(breakdown).map {
+                        ([(breakdown.label, $0)], self[breakdown, $0, column])
                     })
             }
         }
-        return Array(text.utf8)
-    }
-
-    /// In base units, as Prometheus wants them: seconds.
-    private static func sample(_ measure: Measure, _ unit: Figure.Unit) -> String {
-        if case .integer(let value)? = measure.value { return "\(value)" }
-        let value = measure.value?.double ?? .nan
-        switch unit {
-        case .milliseconds: return cell(.number(value / 1000))
-        case .moment: return cell(.number(value / 1e9))
-        default: return cell(.number(value))
-        }
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.map { character in
-            switch character {
-            case "\\": "\\\\"
-            case "\"": "\\\""
-            case "\n": "\\n"
-            default: String(character)
-            }
-        }.joined()
+        return text.bytes
     }
 
     /// A distribution as HdrHistogram's tools print it (value in milliseconds, percentile as a
@@ -122,14 +99,17 @@ extension RunResult {
             Self.padded("Value", 12) + Self.padded("Percentile", 15)
                 + Self.padded("TotalCount", 11) + Self.padded("1/(1-Percentile)", 17), "",
         ]
+        func plain(_ value: Double, _ places: Int) -> String {
+            DecimalText.fixed(value, places: places, grouped: false)
+        }
         func line(_ share: Double) {
             guard let value = histogram.percentile(share * 100) else { return }
             let rank = share >= 1 ? histogram.count : histogram.rank(share)
             var text =
-                Self.padded(DecimalText.plain(value.inMilliseconds, places: 3), 12)
-                + Self.padded(DecimalText.plain(share, places: 12), 15)
+                Self.padded(plain(value.inMilliseconds, 3), 12)
+                + Self.padded(plain(share, 12), 15)
                 + Self.padded("\(rank)", 11)
-            if share < 1 { text += Self.padded(DecimalText.plain(1 / (1 - share), places: 2), 15) }
+            if share < 1 { text += Self.padded(plain(1 / (1 - share), 2), 15) }
             lines.append(text)
         }
         // Five steps for each halving of what is left, down to a single value.
@@ -139,8 +119,8 @@ extension RunResult {
             rest /= 2
         }
         line(1)
-        let mean = histogram.mean.map { DecimalText.plain($0.inMilliseconds, places: 3) } ?? "0"
-        let most = histogram.maximum.map { DecimalText.plain($0.inMilliseconds, places: 3) } ?? "0"
+        let mean = histogram.mean.map { plain($0.inMilliseconds, 3) } ?? "0"
+        let most = histogram.maximum.map { plain($0.inMilliseconds, 3) } ?? "0"
         lines.append("#[Mean    = \(Self.padded(mean, 12)), Count = \(histogram.count)]")
         lines.append("#[Max     = \(Self.padded(most, 12)), Unit = ms]")
         return Array((lines.joined(separator: "\n") + "\n").utf8)
@@ -151,18 +131,14 @@ extension RunResult {
     }
 }
 
-extension DecimalText {
-    /// As ``fixed(_:places:)``, without commas between thousands and for up to 12 places.
-    static func plain(_ value: Double, places: Int) -> String {
-        guard value.isFinite, value.magnitude < 1e6 || places <= 6, value.magnitude < 1e12 else {
-            return "\(value)"
+extension Figure.Unit {
+    /// Seconds, as Prometheus wants them.
+    fileprivate func inBaseUnits(_ value: Double?) -> Double {
+        switch self {
+        case .milliseconds: (value ?? .nan) / 1000
+        case .moment: (value ?? .nan) / 1e9
+        default: value ?? .nan
         }
-        var scale: Int64 = 1
-        for _ in 0..<places { scale *= 10 }
-        let scaled = Int64((value.magnitude * Double(scale)).rounded())
-        let digits = String(scaled % scale)
-        let zeros = String(repeating: "0", count: places - digits.count)
-        return "\(value < 0 && scaled > 0 ? "-" : "")\(scaled / scale).\(zeros)\(digits)"
     }
 }
 

@@ -27,13 +27,13 @@ public struct ResultKind: Equatable, Sendable {
     }
 
     /// A table: some figures for each of many things of a sort.
-    public struct Breakdown: Equatable, Sendable {
+    public struct Breakdown: Sendable {
         /// Its name in documents: `misses`.
         public let key: String
         /// Its name for people.
         public let title: String
         /// What its rows are, also the key of their names: `kind`, `pod`, `address`.
-        public let label: String
+        public let label: StaticString
         /// One sentence.
         public let help: String
         /// The figures of a row; rows with the same name become one when results are merged.
@@ -41,7 +41,8 @@ public struct ResultKind: Equatable, Sendable {
 
         /// A declaration; see the properties.
         public init(
-            _ key: String, _ title: String, by label: String, _ columns: [Figure], help: String
+            _ key: String, _ title: String, by label: StaticString, _ columns: [Figure],
+            help: String
         ) {
             self.key = key
             self.title = title
@@ -52,7 +53,7 @@ public struct ResultKind: Equatable, Sendable {
     }
 
     /// Lengths of time, merged bucket by bucket.
-    public struct Distribution: Equatable, Sendable {
+    public struct Distribution: Sendable {
         /// Its name in documents: `latency`.
         public let key: String
         /// Its name for people.

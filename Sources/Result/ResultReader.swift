@@ -192,7 +192,7 @@ private struct DocumentReader {
         guard case .array(let elements) = value else { throw wrong(path, value, "an array") }
         var rows: [String: [String: Measure]] = [:]
         for element in elements {
-            guard case .string(let label)? = element[breakdown.label] else {
+            guard case .string(let label)? = element["\(breakdown.label)"] else {
                 throw wrong("\(path).\(breakdown.label)", element, "an object with a name")
             }
             let row = try measures(breakdown.columns, in: element, path)

@@ -48,7 +48,7 @@ public struct ResultSchema {
                 object(
                     kind.breakdowns.map { breakdown in
                         let row = object(
-                            [(breakdown.label, type("string"))]
+                            [("\(breakdown.label)", type("string"))]
                                 + breakdown.columns.map { ($0.key, figure($0)) })
                         return (breakdown.key, array(of: row, description: breakdown.help))
                     })

@@ -98,10 +98,11 @@ public struct ResultText {
 
     private func breakdown(_ breakdown: ResultKind.Breakdown) -> String {
         let labels = Set(results.flatMap { $0.result.rows(breakdown) }).sorted()
+            .filter { label in results.contains { !$0.result.isNothing(breakdown, label) } }
         if labels.isEmpty { return "" }
         var text = "\n\(breakdown.title)\n"
         if results.count == 1, let result = results.first?.result {
-            var cells = [[breakdown.label] + breakdown.columns.map(\.title)]
+            var cells = [["\(breakdown.label)"] + breakdown.columns.map(\.title)]
             for label in labels {
                 cells.append(
                     [label]
@@ -113,7 +114,7 @@ public struct ResultText {
         }
         // Side by side, what most people compare: the first column.
         guard let column = breakdown.columns.first else { return "" }
-        var cells = [head(breakdown.label)]
+        var cells = [head("\(breakdown.label)")]
         for label in labels {
             cells.append(
                 [label] + row(column, results.map { $0.result[breakdown, label, column] }))
@@ -176,6 +177,13 @@ public struct ResultText {
     }
 }
 
+extension RunResult {
+    /// Whether all of a row is zero, so that a line for it would say nothing.
+    fileprivate func isNothing(_ breakdown: ResultKind.Breakdown, _ row: String) -> Bool {
+        breakdown.columns.allSatisfy { self[breakdown, row, $0].value == .integer(0) }
+    }
+}
+
 /// Decimal numbers for people; pure rooms have no formatter of the system's.
 enum DecimalText {
     /// `1,234,567`.
@@ -189,16 +197,17 @@ enum DecimalText {
         return number < 0 ? "-" + text : text
     }
 
-    /// `1,234.50`; half away from zero.
-    static func fixed(_ value: Double, places: Int) -> String {
-        guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
+    /// `1,234.50`, half away from zero; up to 12 places, which only small numbers have.
+    static func fixed(_ value: Double, places: Int, grouped isGrouped: Bool = true) -> String {
         var scale: Int64 = 1
         for _ in 0..<places { scale *= 10 }
+        guard value.isFinite, value.magnitude * Double(scale) < 9e18 else { return "\(value)" }
         let scaled = Int64((value.magnitude * Double(scale)).rounded())
         let sign = value < 0 && scaled > 0 ? "-" : ""
-        if places == 0 { return sign + grouped(scaled) }
+        let whole = isGrouped ? grouped(scaled / scale) : "\(scaled / scale)"
+        if places == 0 { return sign + whole }
         let digits = String(scaled % scale)
-        return sign + grouped(scaled / scale) + "."
+        return sign + whole + "."
             + String(repeating: "0", count: places - digits.count) + digits
     }
 }

@@ -129,13 +129,26 @@ enum Statistic: String, CaseIterable {
         switch self {
         case .count: .integer(histogram.count)
         case .minms: .milliseconds(histogram.minimum)
-        case .p50ms: .milliseconds(histogram.percentile(50))
-        case .p90ms: .milliseconds(histogram.percentile(90))
-        case .p99ms: .milliseconds(histogram.percentile(99))
-        case .p999ms: .milliseconds(histogram.percentile(99.9))
+        case .p50ms: percentile(50, of: histogram)
+        case .p90ms: percentile(90, of: histogram)
+        case .p99ms: percentile(99, of: histogram)
+        case .p999ms: percentile(99.9, of: histogram)
         case .maxms: .milliseconds(histogram.maximum)
         case .meanms: .milliseconds(histogram.mean)
         }
+    }
+
+    /// With the bounds that the histogram's buckets leave.
+    private func percentile(_ percent: Double, of histogram: LatencyHistogram) -> Measure {
+        guard let value = histogram.percentile(percent)?.inMilliseconds,
+            let smallest = histogram.minimum?.inMilliseconds,
+            let largest = histogram.maximum?.inMilliseconds
+        else { return .unknown }
+        // The ends are exact.
+        let error = value == smallest || value == largest ? 0 : LatencyHistogram.relativeError
+        return Measure(
+            .number(value), least: .number(max(smallest, value * (1 - error))),
+            most: .number(min(largest, value * (1 + error))))
     }
 
     var unit: Figure.Unit { self == .count ? .count : .milliseconds }

@@ -16,6 +16,8 @@ public struct Threshold: Equatable, Sendable {
         // Those of two characters first: the shorter ones are their beginnings.
         case atLeast = ">=", atMost = "<=", equal = "==", different = "!=", above = ">", below = "<"
 
+        var isEquality: Bool { self == .equal || self == .different }
+
         func holds(_ value: Double, _ limit: Double) -> Bool {
             switch self {
             case .atLeast: value >= limit
@@ -104,11 +106,15 @@ public struct Threshold: Equatable, Sendable {
             let measure = measure(in: result), let value = measure.value?.double
         else { return .unknown }
         let limit = number * factor
-        let verdicts = [measure.least?.double ?? value, measure.most?.double ?? value].map {
-            comparison.holds($0, limit)
-        }
         let isSo = comparison.holds(value, limit)
-        guard verdicts.allSatisfy({ $0 == isSo }) else { return .undecided }
+        // Where a bound is not known, the truth may lie anywhere beyond.
+        let isBounded = measure.least != nil || measure.most != nil || hasBounds(in: result.kind)
+        let least = isBounded ? measure.least?.double ?? -.infinity : value
+        let most = isBounded ? measure.most?.double ?? .infinity : value
+        let isNear = least <= limit && limit <= most && least < most
+        guard comparison.holds(least, limit) == isSo, comparison.holds(most, limit) == isSo,
+            !(isNear && comparison.isEquality)
+        else { return .undecided }
         return isSo ? .broken : .kept
     }
 
@@ -159,6 +165,8 @@ public struct Threshold: Equatable, Sendable {
         return nil
     }
 
+    private func hasBounds(in kind: ResultKind) -> Bool { kind.figure(key)?.hasBounds ?? false }
+
     private func measure(in result: RunResult) -> Measure? {
         if let figure = result.kind.figure(key) { return result[figure] }
         if let statistic, let distribution = result.kind.distribution(statistic.key) {
@@ -167,10 +175,8 @@ public struct Threshold: Equatable, Sendable {
         if let cell, let breakdown = result.kind.breakdown(cell.key),
             let column = breakdown.columns.first(where: { $0.key == cell.column })
         {
-            // A row that never came: nothing of it was counted.
-            let isThere = result.rows(breakdown).contains(cell.row)
-            return isThere || column.merging != .sum
-                ? result[breakdown, cell.row, column] : .integer(0)
+            // A row that is not there may be one that was never counted, or a mistyped name.
+            return result[breakdown, cell.row, column]
         }
         return nil
     }

@@ -129,6 +129,8 @@ enum Expectation {
             + "target.example:1337",
         "address": "an IPv4 or IPv6 address",
         "cidr": "a block of addresses, such as 10.0.0.0/8 or fd00::/8",
+        "condition":
+            "a figure, a comparison and a number with its unit, such as 'delayms > 200ms'",
         "port": "a port from 0 to 65535",
         "count": "a whole number above zero",
         "number": "a number",

@@ -7,8 +7,9 @@ struct ShowCommand: ParsableCommand {
         commandName: "show",
         abstract: "Show results: as a table, side by side, or in another form.",
         discussion: """
-            Takes what --json wrote. Several files stand side by side, with the ratio of each to \
-            the first: before and after a change. The other forms take one file.
+            Takes what `sonde egw client --json` wrote, and merges of that. Several files stand \
+            side by side, with the ratio of each to the first: before and after a change. The \
+            other forms take one file.
 
             Exit codes: 64 files of different kinds, 66 a file that cannot be read or is no result.
             """)

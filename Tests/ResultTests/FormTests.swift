@@ -114,7 +114,7 @@ import Testing
         #expect(DecimalText.fixed(0.0004, places: 3) == "0.000")
         #expect(DecimalText.fixed(-0.0004, places: 3) == "0.000")
         #expect(DecimalText.fixed(.infinity, places: 3) == "inf")
-        #expect(DecimalText.plain(1234.5, places: 2) == "1234.50")
+        #expect(DecimalText.fixed(1234.5, places: 2, grouped: false) == "1234.50")
     }
 
     // MARK: - Thresholds
@@ -126,14 +126,28 @@ import Testing
         ("latency.p99 > 9ms", .broken), ("latency.p99ms > 9000us", .broken),
         ("latency.max > 0.01s", .kept), ("latency.count < 101", .broken),
         ("delayms > 8ms", .kept), ("delayms > 6ms", .broken), ("delayms > 7.2ms", .undecided),
+        ("delayms == 7.2ms", .undecided), ("delayms != 7.2ms", .undecided),
+        ("delayms == 8ms", .kept), ("latency.p99 > 9.93ms", .undecided),
+        ("latency.max > 9.99ms", .broken),
         ("peak > 1MB", .unknown), ("loss > 150%", .broken), ("loss > 2.5", .kept),
         ("misses[closed].count >= 3", .broken), ("misses[refused 7].count > 1", .kept),
-        ("misses[never < seen].count > 0", .kept), ("misses[never].share > 0", .unknown),
+        ("misses[never < seen].count > 0", .unknown), ("misses[never].share > 0", .unknown),
     ])
     func thresholdsAreJudged(text: String, verdict: Threshold.Verdict) throws {
         let threshold = try Threshold(parsing: text)
         #expect(threshold.complaint(about: Sample.kind) == nil)
         #expect(threshold.check(Sample.result(7)) == verdict)
+    }
+
+    @Test func whereABoundIsNotKnownTheTruthMayLieAnywhere() throws {
+        var result = Sample.result(7)
+        result[Sample.delay] = Measure(.number(7.5), least: nil, most: .number(7.5))
+        func verdict(_ text: String) throws -> Threshold.Verdict {
+            try Threshold(parsing: text).check(result)
+        }
+        #expect(try verdict("delayms > 8ms") == .kept)
+        #expect(try verdict("delayms > 6ms") == .undecided)
+        #expect(try verdict("delayms < 6ms") == .undecided)
     }
 
     @Test(arguments: [

@@ -26,8 +26,8 @@ public enum EgressClientResult {
             + "so, as closes by the target prove; of several, the last.")
     static let delay = Figure(
         "delayms", "delay", .milliseconds, merging: .largest, hasBounds: true,
-        help: "From the start to that connection; its lower bound is what closes by the target "
-            + "prove. Of several clients, the largest.")
+        help: "From the start to that connection; bounded below by what closes by the target "
+            + "prove, and by how well the start is known. Of several clients, the largest.")
     static let presumed = Figure(
         "presumedleastms", "delay, presumed at least", .milliseconds, merging: .largest,
         help: "The lower bound that refusals and silence suggest, which a target that is not there "
@@ -105,20 +105,24 @@ extension EgressClientService {
         func civil(_ moment: Instant?) -> Measure.Value? {
             moment.flatMap { prober.wallClock.wallClock(of: $0) }.map { .moment($0) }
         }
-        func milliseconds(_ moment: Instant?) -> Measure.Value? {
-            moment.map { .number(($0 - machine.origin).inMilliseconds) }
+        func milliseconds(_ moment: Instant?, since start: Instant) -> Measure.Value? {
+            moment.map { .number(($0 - start).inMilliseconds) }
         }
+        let start = configuration.start
         result[Key.started] = Measure(civil(configuration.start.moment))
         let hit = machine.hit?.connected
         let proven = machine.notBefore(.proven)
         result[Key.masqueraded] = Measure(civil(hit), least: civil(proven), most: civil(hit))
         result[Key.delay] = Measure(
-            milliseconds(hit), least: milliseconds(proven), most: milliseconds(hit))
-        result[Key.presumed] = Measure(milliseconds(machine.notBefore(.presumed)))
+            milliseconds(hit, since: machine.origin),
+            least: milliseconds(proven, since: start.latest),
+            most: milliseconds(hit, since: start.earliest))
+        result[Key.presumed] = Measure(
+            milliseconds(machine.notBefore(.presumed), since: start.latest))
         result[Key.probes] = .integer(machine.probes)
         result[Key.roundTrip] = .milliseconds(machine.evidence.longestRoundTrip)
         result[Key.skipped] = .integer(machine.skipped)
-        for kind in MissKind.allCases where machine.misses(kind) > 0 {
+        for kind in MissKind.allCases {
             result[Key.misses, kind.words, Key.missCount] = .integer(machine.misses(kind))
         }
         if let delay = machine.delay { result[Key.delays].record(delay) }

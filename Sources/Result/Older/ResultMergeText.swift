@@ -7,7 +7,7 @@ enum ResultMergeText {
         for row in rows {
             cells.append([row.name] + table.columns.map { figure(row.document, $0.path) })
         }
-        var text = aligned(cells)
+        var text = ResultText.aligned(cells)
         if let shares = table.shares, let all = rows.last?.document {
             text += "\n" + self.shares(all, shares) + evenness(all, table)
         }
@@ -36,10 +36,12 @@ enum ResultMergeText {
         let total = counts.reduce(0) { $0 + $1.count }
         var cells = [["", shares.count, "share"]]
         for (name, count) in counts.sorted(by: { ($1.count, $0.name) < ($0.count, $1.name) }) {
-            let share = total > 0 ? fixed(100 * count / total, scale: 10, places: 1) + " %" : "–"
+            let share =
+                total > 0
+                ? DecimalText.fixed(100 * count / total, places: 1, grouped: false) + " %" : "–"
             cells.append([name, "\(Int64(exactly: count) ?? 0)", share])
         }
-        return aligned(cells)
+        return ResultText.aligned(cells)
     }
 
     private static func evenness(_ document: ResultValue, _ table: ResultTable) -> String {
@@ -54,31 +56,8 @@ enum ResultMergeText {
         return parts.isEmpty ? "" : parts.joined(separator: ", ") + "\n"
     }
 
-    /// The first column to the left, figures to the right.
-    private static func aligned(_ cells: [[String]]) -> String {
-        let columns = cells.first?.count ?? 0
-        let widths = (0..<columns).map { column in cells.map { $0[column].count }.max() ?? 0 }
-        var text = ""
-        for row in cells {
-            for (column, cell) in row.enumerated() {
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                text += column == 0 ? cell + space : "  " + space + cell
-            }
-            text += "\n"
-        }
-        return text
-    }
-
     /// Three decimals are more than a person compares.
     private static func decimal(_ value: Double) -> String {
-        fixed(value, scale: 1000, places: 3)
-    }
-
-    private static func fixed(_ value: Double, scale: UInt64, places: Int) -> String {
-        guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
-        let scaled = UInt64((value.magnitude * Double(scale)).rounded())
-        let fraction = String(scaled % scale)
-        let zeros = String(repeating: "0", count: places - fraction.count)
-        return "\(value < 0 && scaled > 0 ? "-" : "")\(scaled / scale).\(zeros)\(fraction)"
+        DecimalText.fixed(value, places: 3, grouped: false)
     }
 }
