@@ -29,7 +29,7 @@ public enum EgressClientResult {
         help: "From the start to that connection; bounded below by what closes by the target "
             + "prove, and by how well the start is known. Of several clients, the largest.")
     static let presumed = Figure(
-        "presumedleastms", "delay, presumed at least", .milliseconds, merging: .largest,
+        "presumedleastms", "presumed delay at least", .milliseconds, merging: .largest,
         help: "The lower bound that refusals and silence suggest, which a target that is not there "
             + "yet explains as well.")
     static let probes = Figure(
